@@ -1,0 +1,138 @@
+"""A Windows runtime server: what the inventory says and what polling found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from orchestrator.domain.mode import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class PortRange:
+    """TCP/UDP ports a server may use for streams and control, both inclusive."""
+
+    first: int
+    last: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.first <= self.last <= 65535:
+            raise ValueError(f"not a port range: {self.first}-{self.last}")
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
+
+class Probe(StrEnum):
+    """How a server's load is read."""
+
+    WQL = "wql"
+    POWERSHELL = "powershell"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One entry of the inventory, without its credentials.
+
+    ``address`` is where WinRM answers; ``stream_address`` is what a player is
+    given. ``games`` is None where every game of the catalogue may run.
+    ``ga_directory`` holds GamingAnywhere's programs on the server and
+    ``config_directory`` its ``.conf`` files, both absolute Windows paths.
+    """
+
+    name: str
+    address: str
+    stream_address: str
+    site: str = "default"
+    slots: int = 1
+    labels: Mapping[str, str] = field(default_factory=dict)
+    modes: frozenset[Mode] = frozenset(Mode)
+    games: frozenset[str] | None = None
+    physical_host: str | None = None
+    ports: PortRange = PortRange(8554, 8653)
+    probe: Probe = Probe.WQL
+    ga_directory: str = r"C:\GamingAnywhere\bin"
+    config_directory: str = r"C:\GamingAnywhere\config"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How to reach a server by WinRM; the only place a password is held.
+
+    ``transport`` is one of pywinrm's names (ntlm, basic, ssl, kerberos,
+    credssp). ``ca_file`` is None for the system's CAs. Times are in seconds.
+    """
+
+    host: str
+    port: int
+    scheme: str
+    transport: str
+    user: str
+    password: str = field(repr=False)
+    validate_certificate: bool = True
+    ca_file: str | None = None
+    operation_timeout: int = 20
+    read_timeout: int = 30
+    path: str = "/wsman"
+    message_encryption: str = "auto"
+
+    @property
+    def url(self) -> str:
+        """The WS-Management endpoint."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}{self.path}"
+
+
+class Health(StrEnum):
+    """What the last poll said of a server."""
+
+    UNKNOWN = "unknown"
+    UP = "up"
+    UNREADY = "unready"
+    UNREACHABLE = "unreachable"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One sample of a server's load; None means "not measured".
+
+    ``cpu`` and ``gpu`` are shares in [0, 1]; memory is in MiB. ``desktop_user``
+    is who is logged on at the console, None when nobody is.
+    """
+
+    at: datetime
+    cpu: float | None = None
+    memory_total_mb: int | None = None
+    memory_free_mb: int | None = None
+    gpu: float | None = None
+    desktop_user: str | None = None
+
+    @property
+    def memory(self) -> float | None:
+        """Used memory as a share in [0, 1]."""
+        if not self.memory_total_mb or self.memory_free_mb is None:
+            return None
+        used = (self.memory_total_mb - self.memory_free_mb) / self.memory_total_mb
+        return min(1.0, max(0.0, used))
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRecord:
+    """A server as the store holds it.
+
+    ``present`` is False for one that left the inventory while sessions still
+    refer to it. ``version`` counts reservations and edits, for optimistic
+    locking. ``checked_at`` is when the last poll ended.
+    """
+
+    server: Server
+    health: Health = Health.UNKNOWN
+    health_reason: str = ""
+    drained: bool = False
+    present: bool = True
+    load: Load | None = None
+    checked_at: datetime | None = None
+    version: int = 1

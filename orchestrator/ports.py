@@ -1,0 +1,298 @@
+"""What the services need from the outside, as Protocols.
+
+Adapters implement them: the store a ``UnitOfWork``, the transport a
+``ServerGateway``. Tests have one small hand-written fake each
+(``tests/fakes.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Protocol, Self
+
+from orchestrator.domain.event import Event
+from orchestrator.domain.game import Game
+from orchestrator.domain.launch import (
+    FoundLaunch,
+    Launch,
+    LaunchOrder,
+    LaunchReport,
+    StopReport,
+)
+from orchestrator.domain.server import Health, Load, Server, ServerRecord
+from orchestrator.domain.session import Session, SessionState
+from orchestrator.domain.token import Token
+
+
+class Clock(Protocol):
+    """Tells the time and lets it pass."""
+
+    def now(self) -> datetime:
+        """The present time, aware, in UTC."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; a fake clock just moves on."""
+        ...
+
+
+class IdFactory(Protocol):
+    """Makes session ids."""
+
+    def new_id(self) -> str:
+        """A new, unique id that is also a valid name for a Windows task."""
+        ...
+
+    def id_for(self, owner: str, key: str) -> str:
+        """The id of ``owner``'s request ``key``: always the same for the same two.
+
+        It makes a repeated request with one Idempotency-Key find its session
+        even where the broker died before it could answer the first.
+        """
+        ...
+
+
+class ServerGateway(Protocol):
+    """Does things on Windows servers, each named as in the inventory.
+
+    Every method may raise a ``ServerCallError``. A call never repeats what
+    may have been executed.
+    """
+
+    def launch(self, server: str, order: LaunchOrder) -> LaunchReport:
+        """Start a game, or return the launch this session already has."""
+        ...
+
+    def stop(
+        self, server: str, session_id: str, launch: Launch | None, grace_seconds: int
+    ) -> StopReport:
+        """End a session's processes and remove its task.
+
+        ``launch`` is None where the broker never learnt it; the server's own
+        record is used then. A process that is not the launch is never touched:
+        ScriptFailed ``identity_mismatch``.
+        """
+        ...
+
+    def find_launches(self, server: str, session_id: str | None = None) -> Sequence[FoundLaunch]:
+        """Our tasks on a server, or the one of ``session_id``."""
+        ...
+
+    def probe(self, server: str) -> Load:
+        """One sample of the server's load; starts nothing there."""
+        ...
+
+
+class ServerRepository(Protocol):
+    """Servers as the store holds them."""
+
+    def list(self) -> Sequence[ServerRecord]:
+        """Every server, by name, those that left the inventory included."""
+        ...
+
+    def get(self, name: str) -> ServerRecord:
+        """One server; UnknownServer where there is none."""
+        ...
+
+    def synchronise(self, servers: Sequence[Server]) -> None:
+        """Make the store's servers those of the inventory.
+
+        One that left is deleted, or only marked absent while a session row
+        refers to it. Health, load and drain survive.
+        """
+        ...
+
+    def set_drained(self, name: str, drained: bool) -> ServerRecord:
+        """Take a server out of placement, or back."""
+        ...
+
+    def record_health(
+        self, name: str, health: Health, reason: str, load: Load | None, at: datetime
+    ) -> None:
+        """Keep what a poll found; ``load`` None keeps the last sample."""
+        ...
+
+
+class GameRepository(Protocol):
+    """The catalogue."""
+
+    def list(self) -> Sequence[Game]:
+        """Every game, by id."""
+        ...
+
+    def get(self, game_id: str) -> Game:
+        """One game; UnknownGame where there is none."""
+        ...
+
+    def add(self, game: Game) -> None:
+        """Insert; GameExists where the id is taken."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SessionQuery:
+    """Which sessions to list; None means any. Newest first.
+
+    ``before`` is the id of the last session of the page before.
+    """
+
+    states: frozenset[SessionState] | None = None
+    server: str | None = None
+    game_id: str | None = None
+    limit: int = 100
+    before: str | None = None
+
+
+class SessionRepository(Protocol):
+    """Sessions, their ports and decisions."""
+
+    def find(self, session_id: str) -> Session | None:
+        """One session, or None."""
+        ...
+
+    def get(self, session_id: str) -> Session:
+        """One session; UnknownSession where there is none."""
+        ...
+
+    def list(self, query: SessionQuery) -> Sequence[Session]:
+        """A page of sessions, newest first."""
+        ...
+
+    def active(self) -> Sequence[Session]:
+        """Every session that holds a slot."""
+        ...
+
+    def reserve(self, session: Session, server_version: int) -> None:
+        """Insert a session and take its slot and ports.
+
+        Contention where the server's version is no longer ``server_version``
+        or a port was taken meanwhile.
+        """
+        ...
+
+    def save(self, session: Session) -> Session:
+        """Update; Contention where the stored version is not the session's.
+
+        Returns it with its new version. A session that is no longer active
+        gives its ports back.
+        """
+        ...
+
+
+class EventRepository(Protocol):
+    """What happened."""
+
+    def add(self, event: Event) -> None:
+        """Append one event."""
+        ...
+
+    def list(
+        self, session_id: str | None = None, server: str | None = None, limit: int = 100
+    ) -> Sequence[Event]:
+        """The newest events first."""
+        ...
+
+
+class TokenRepository(Protocol):
+    """Bearer tokens."""
+
+    def add(self, token: Token) -> None:
+        """Insert a token."""
+        ...
+
+    def find(self, token_id: str) -> Token | None:
+        """One token, or None."""
+        ...
+
+    def list(self) -> Sequence[Token]:
+        """Every token."""
+        ...
+
+    def revoke(self, token_id: str, at: datetime) -> bool:
+        """Make a token useless; False where there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """What was answered to an Idempotency-Key: None while still under way."""
+
+    fingerprint: str
+    status: int | None
+    body: str | None
+    headers: Mapping[str, str]
+    begun_at: datetime
+
+
+class IdempotencyRepository(Protocol):
+    """Answers by (token id, Idempotency-Key)."""
+
+    def begin(self, owner: str, key: str, fingerprint: str, at: datetime) -> StoredAnswer | None:
+        """Claim a key: None if it is now ours, else what is stored."""
+        ...
+
+    def reclaim(self, owner: str, key: str, begun_at: datetime, at: datetime) -> bool:
+        """Take over a claim whose owner died; False where another was faster."""
+        ...
+
+    def finish(
+        self, owner: str, key: str, status: int, body: str, headers: Mapping[str, str]
+    ) -> None:
+        """Store the answer."""
+        ...
+
+    def forget(self, owner: str, key: str) -> None:
+        """Give the key back: nothing was done under it."""
+        ...
+
+    def expire(self, before: datetime) -> int:
+        """Delete claims begun before; returns how many."""
+        ...
+
+
+class UnitOfWork(Protocol):
+    """One transaction: what is not committed is rolled back on leaving.
+
+    Raises StoreUnavailable where the database does not answer, Contention
+    where it chose this transaction as a deadlock's victim.
+    """
+
+    @property
+    def servers(self) -> ServerRepository: ...
+
+    @property
+    def games(self) -> GameRepository: ...
+
+    @property
+    def sessions(self) -> SessionRepository: ...
+
+    @property
+    def events(self) -> EventRepository: ...
+
+    @property
+    def tokens(self) -> TokenRepository: ...
+
+    @property
+    def idempotency(self) -> IdempotencyRepository: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def commit(self) -> None:
+        """Make the transaction's changes lasting."""
+        ...
+
+
+class UnitOfWorkFactory(Protocol):
+    """Opens units of work."""
+
+    def __call__(self) -> UnitOfWork: ...
