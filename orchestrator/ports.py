@@ -7,11 +7,11 @@ Adapters implement them: the store a ``UnitOfWork``, the transport a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 from orchestrator.domain.event import Event
 from orchestrator.domain.game import Game
@@ -51,6 +51,21 @@ class IdFactory(Protocol):
 
         It makes a repeated request with one Idempotency-Key find its session
         even where the broker died before it could answer the first.
+        """
+        ...
+
+
+Item = TypeVar("Item")
+Done = TypeVar("Done")
+
+
+class Executor(Protocol):
+    """Runs calls side by side."""
+
+    def map(self, call: Callable[[Item], Done], items: Iterable[Item]) -> Sequence[Done]:
+        """``call`` for each item, with a bound on how many at once; results in order.
+
+        Every item is tried; the first error is raised afterwards.
         """
         ...
 

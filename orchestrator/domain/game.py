@@ -23,8 +23,7 @@ class LaunchSpec:
 
     ``executable`` is the game's absolute Windows path. ``config_file`` is the
     GamingAnywhere config's path relative to the server's config directory,
-    and the default for a request that names none; ``config_files`` lists the
-    others that a request may name. ``ready`` is PORT for everything that
+    used for a request that names none. ``ready`` is PORT for everything that
     streams by GamingAnywhere. ``ready_timeout`` is in seconds.
     """
 
@@ -33,7 +32,6 @@ class LaunchSpec:
     working_directory: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     config_file: str | None = None
-    config_files: tuple[str, ...] = ()
     hook_type: str | None = None
     elevated: bool = False
     ready: Ready = Ready.PORT

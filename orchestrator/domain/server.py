@@ -86,11 +86,16 @@ class Connection:
 
 
 class Health(StrEnum):
-    """What the last poll said of a server."""
+    """What the last poll said of a server.
+
+    ``unknown``: not polled yet. ``degraded``: it answers, but its load cannot
+    be read. ``unreachable``: nothing answers. ``refused``: it does not accept
+    the inventory's credentials.
+    """
 
     UNKNOWN = "unknown"
     UP = "up"
-    UNREADY = "unready"
+    DEGRADED = "degraded"
     UNREACHABLE = "unreachable"
     REFUSED = "refused"
 

@@ -78,7 +78,8 @@ class Session:
     """One game for one player on one server.
 
     Times are aware, in UTC. ``end_detail`` says how the session ended in
-    words; ``error`` says why it failed. ``version`` is for optimistic locking.
+    words; ``error`` says why it failed or, while it is active, what the last
+    call about it ran into. ``version`` is for optimistic locking.
     """
 
     id: str
@@ -112,6 +113,10 @@ class Session:
         if not state.is_active:
             stamps["ended_at"] = at
         return replace(self, state=state, **{**stamps, **changes})  # type: ignore[arg-type]
+
+    def noted(self, at: datetime, error: Failure) -> Session:
+        """The session in the same state, with what went wrong meanwhile."""
+        return replace(self, updated_at=at, error=error)
 
     @property
     def rtsp_url(self) -> str | None:

@@ -48,6 +48,4 @@ class Token:
 
     def matches(self, secret: str) -> bool:
         """Whether ``secret`` is this token's and it is still valid."""
-        return self.revoked_at is None and hmac.compare_digest(
-            self.secret_digest, digest(secret)
-        )
+        return self.revoked_at is None and hmac.compare_digest(self.secret_digest, digest(secret))

@@ -1,0 +1,1 @@
+"""Use cases, one a file. They see ports only, never an adapter."""

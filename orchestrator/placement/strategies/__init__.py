@@ -1,0 +1,1 @@
+"""One strategy a file; the registry finds them by their ``STRATEGY``."""

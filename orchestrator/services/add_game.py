@@ -1,0 +1,82 @@
+"""Add a game to the catalogue."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from orchestrator.domain.errors import FieldProblem, GameExists, InvalidRequest, UnknownGame
+from orchestrator.domain.event import Event
+from orchestrator.domain.game import Game, LaunchSpec
+from orchestrator.domain.mode import Mode
+from orchestrator.ports import Clock, UnitOfWorkFactory
+from orchestrator.services.launch_order import STREAMING_MODES, config_file_problem
+
+_ABSOLUTE = re.compile(r"[A-Za-z]:[\\/][^\x00-\x1f<>:\"|?*]*")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_VARIABLE = re.compile(r"[^\x00-\x1f=\"%&|<>^]+")
+
+
+class AddGame:
+    """The use case. Adding the same game again changes nothing."""
+
+    def __init__(self, units: UnitOfWorkFactory, clock: Clock) -> None:
+        self._units = units
+        self._clock = clock
+
+    def __call__(self, game: Game) -> tuple[Game, bool]:
+        """Add it; the game as stored and whether it is new.
+
+        InvalidRequest names every wrong field; GameExists where another game
+        has the id.
+        """
+        problems = game_problems(game)
+        if problems:
+            raise InvalidRequest(problems)
+        with self._units() as uow:
+            try:
+                existing = uow.games.get(game.id)
+            except UnknownGame:
+                added = replace(game, created_at=self._clock.now(), version=1)
+                uow.games.add(added)
+                uow.events.add(Event(self._clock.now(), "game_added", f"game {game.id} added"))
+                uow.commit()
+                return added, True
+        if replace(existing, created_at=game.created_at, version=game.version) != game:
+            raise GameExists(f"game {game.id} exists with other settings; choose another id")
+        return existing, False
+
+
+def game_problems(game: Game) -> list[FieldProblem]:
+    """What is wrong with a game, each with its field's dotted path."""
+    problems: list[FieldProblem] = []
+    if not _ID.fullmatch(game.id):
+        problems.append(
+            FieldProblem("id", "use 1 to 64 letters, digits, '.', '_' or '-', no '.' or '-' first")
+        )
+    if not game.modes:
+        problems.append(FieldProblem("modes", "name at least one mode"))
+    for mode, spec in sorted(game.modes.items()):
+        problems.extend(_spec_problems(f"modes.{mode}", mode, spec))
+    return problems
+
+
+def _spec_problems(at: str, mode: Mode, spec: LaunchSpec) -> list[FieldProblem]:
+    problems: list[FieldProblem] = []
+    for name in ("executable", "working_directory"):
+        path = getattr(spec, name)
+        if path is not None and not _ABSOLUTE.fullmatch(path):
+            message = f"{path!r} is not an absolute Windows path such as C:\\Games\\game.exe"
+            problems.append(FieldProblem(f"{at}.{name}", message))
+    if mode in STREAMING_MODES and spec.config_file:
+        problem = config_file_problem(spec.config_file)
+        if problem:
+            problems.append(FieldProblem(f"{at}.config_file", problem))
+    for name, value in spec.environment.items():
+        if not _VARIABLE.fullmatch(name) or not (value == "" or _VARIABLE.fullmatch(value)):
+            message = f'variable {name!r}: the characters = " % & | < > ^ cannot be passed'
+            problems.append(FieldProblem(f"{at}.environment", message))
+    for position, argument in enumerate(spec.arguments):
+        if any(ord(character) < ord(" ") for character in argument):
+            problems.append(FieldProblem(f"{at}.arguments.{position}", "has a control character"))
+    return problems

@@ -1,0 +1,66 @@
+"""One consistent picture of the fleet, as placement wants it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.domain.game import Game, LaunchSpec, Needs
+from orchestrator.domain.mode import Mode
+from orchestrator.domain.session import Session
+from orchestrator.placement import Occupant, Request, ServerView
+from orchestrator.ports import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Views by server name, with the versions that a reservation must still find."""
+
+    views: Mapping[str, ServerView]
+    versions: Mapping[str, int]
+
+
+def take_snapshot(uow: UnitOfWork) -> Snapshot:
+    """Read servers, active sessions and the needs of their games."""
+    needs = {game.id: game.needs for game in uow.games.list()}
+    by_server: defaultdict[str, list[Occupant]] = defaultdict(list)
+    for session in uow.sessions.active():
+        by_server[session.server].append(_occupant(session, needs))
+    records = uow.servers.list()
+    return Snapshot(
+        views={
+            record.server.name: ServerView(
+                server=record.server,
+                health=record.health,
+                drained=record.drained,
+                present=record.present,
+                load=record.load,
+                occupants=tuple(by_server[record.server.name]),
+            )
+            for record in records
+        },
+        versions={record.server.name: record.version for record in records},
+    )
+
+
+def placement_request(seed: str, game: Game, mode: Mode, spec: LaunchSpec) -> Request:
+    """What a game in a mode asks of its server."""
+    return Request(
+        seed=seed,
+        game_id=game.id,
+        mode=mode,
+        needs=game.needs,
+        concurrency=spec.concurrency_in(mode),
+        labels=game.labels,
+    )
+
+
+def _occupant(session: Session, needs: Mapping[str, Needs]) -> Occupant:
+    return Occupant(
+        session_id=session.id,
+        needs=needs.get(session.game_id, Needs()),
+        ports=session.ports,
+        concurrency=session.concurrency,
+        running_since=session.started_at,
+    )

@@ -1,0 +1,182 @@
+"""Start a game for a player: reserve, launch, confirm.
+
+Reserving and confirming are one transaction each; none is open while the
+server is called. A crash or a lost answer in between leaves the session
+``starting``, which ``reconcile`` settles from the server's own truth. A launch
+is never sent a second time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.domain.errors import (
+    NoCapacity,
+    Outcome,
+    ScriptFailed,
+    ServerCallError,
+)
+from orchestrator.domain.event import Event
+from orchestrator.domain.launch import LaunchOrder, LaunchReport
+from orchestrator.domain.mode import Mode
+from orchestrator.domain.server import Health
+from orchestrator.domain.session import Failure, Session, SessionState
+from orchestrator.placement import find_strategy, place
+from orchestrator.ports import Clock, IdFactory, ServerGateway, UnitOfWork, UnitOfWorkFactory
+from orchestrator.services.in_flight import InFlight
+from orchestrator.services.launch_order import config_file_for, order_for, spec_for
+from orchestrator.services.probe_servers import health_after
+from orchestrator.services.retry import Retry
+from orchestrator.services.snapshot import placement_request, take_snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """What a caller asks for.
+
+    ``idempotency_key`` makes a repeated request of the same ``requested_by``
+    find the first one's session, even after a crash.
+    """
+
+    game_id: str
+    mode: Mode
+    config_file: str | None = None
+    strategy: str | None = None
+    requested_by: str = ""
+    idempotency_key: str | None = None
+
+
+class StartGame:
+    """The use case; safe to call from many threads."""
+
+    def __init__(
+        self,
+        units: UnitOfWorkFactory,
+        gateway: ServerGateway,
+        clock: Clock,
+        ids: IdFactory,
+        retry: Retry,
+        in_flight: InFlight,
+        default_strategy: str = "least-loaded",
+    ) -> None:
+        self._units = units
+        self._gateway = gateway
+        self._clock = clock
+        self._ids = ids
+        self._retry = retry
+        self._in_flight = in_flight
+        self._default_strategy = default_strategy
+
+    def __call__(self, request: StartRequest) -> Session:
+        """Start it and return the session.
+
+        ``running``: it streams. ``starting``: the answer was lost, and
+        ``reconcile`` will find out. Raises NoCapacity with the reason of each
+        server, the ServerCallError that made the session ``failed``, or what
+        was wrong with the request.
+        """
+        session_id = self._session_id(request)
+        with self._in_flight.claim(session_id):
+            session, order = self._retry(lambda: self._reserve(request, session_id))
+            if order is None:
+                return session
+            try:
+                report = self._gateway.launch(session.server, order)
+            except ServerCallError as error:
+                return self._settle_failure(session, error)
+            return self._retry(lambda: self._confirm(session.id, report))
+
+    def _session_id(self, request: StartRequest) -> str:
+        if request.idempotency_key is None:
+            return self._ids.new_id()
+        return self._ids.id_for(request.requested_by, request.idempotency_key)
+
+    def _reserve(
+        self, request: StartRequest, session_id: str
+    ) -> tuple[Session, LaunchOrder | None]:
+        with self._units() as uow:
+            existing = uow.sessions.find(session_id)
+            if existing is not None:
+                return existing, None
+            game = uow.games.get(request.game_id)
+            spec = spec_for(game, request.mode)
+            config_file = config_file_for(spec, request.mode, request.config_file)
+            strategy = find_strategy(request.strategy or self._default_strategy)
+            snapshot = take_snapshot(uow)
+            wanted = placement_request(session_id, game, request.mode, spec)
+            decision = place(wanted, snapshot.views.values(), strategy)
+            if decision.chosen is None:
+                raise NoCapacity(
+                    f"no server can take {game.id} in mode {request.mode} now", decision.reasons()
+                )
+            view = snapshot.views[decision.chosen]
+            ports = view.free_ports()
+            assert ports is not None, "the ports_free filter let it through"
+            now = self._clock.now()
+            session = Session(
+                id=session_id,
+                game_id=game.id,
+                mode=request.mode,
+                server=decision.chosen,
+                stream_address=view.server.stream_address,
+                state=SessionState.STARTING,
+                ports=ports,
+                decision=decision,
+                created_at=now,
+                updated_at=now,
+                concurrency=wanted.concurrency,
+                config_file=config_file,
+                requested_by=request.requested_by,
+            )
+            uow.sessions.reserve(session, snapshot.versions[decision.chosen])
+            self._note(uow, session, "session_reserved", f"reserved on {session.server}")
+            uow.commit()
+        return session, order_for(session, spec, view.server)
+
+    def _confirm(self, session_id: str, report: LaunchReport) -> Session:
+        with self._units() as uow:
+            session = uow.sessions.get(session_id)
+            if session.state is not SessionState.STARTING:
+                return session
+            running = session.moved(
+                SessionState.RUNNING, self._clock.now(), launch=report.launch, error=None
+            )
+            running = uow.sessions.save(running)
+            message = f"{report.launch.image} runs with PID {report.launch.pid}"
+            self._note(uow, running, "session_running", message)
+            for warning in report.warnings:
+                self._note(uow, running, "launch_warning", warning)
+            uow.commit()
+        return running
+
+    def _settle_failure(self, session: Session, error: ServerCallError) -> Session:
+        certain = error.outcome is Outcome.NOT_EXECUTED or isinstance(error, ScriptFailed)
+        settled = self._retry(lambda: self._record_failure(session.id, error, certain))
+        if certain and settled.state is SessionState.FAILED:
+            raise error
+        return settled
+
+    def _record_failure(self, session_id: str, error: ServerCallError, certain: bool) -> Session:
+        failure = Failure(error.code, error.message)
+        with self._units() as uow:
+            session = uow.sessions.get(session_id)
+            if session.state is not SessionState.STARTING:
+                return session
+            now = self._clock.now()
+            if certain:
+                session = uow.sessions.save(session.moved(SessionState.FAILED, now, error=failure))
+                self._note(uow, session, "session_failed", f"{error.code}: {error.message}")
+            else:
+                session = uow.sessions.save(session.noted(now, failure))
+                message = f"outcome unknown ({error.code}): {error.message}"
+                self._note(uow, session, "launch_unknown", message)
+            health = health_after(error)
+            if health in {Health.UNREACHABLE, Health.REFUSED}:
+                uow.servers.record_health(session.server, health, error.message, None, now)
+            uow.commit()
+        return session
+
+    def _note(self, uow: UnitOfWork, session: Session, kind: str, message: str) -> None:
+        uow.events.add(
+            Event(self._clock.now(), kind, message, session_id=session.id, server=session.server)
+        )
