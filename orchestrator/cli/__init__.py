@@ -1,0 +1,5 @@
+"""The ``orchestrator`` command."""
+
+from orchestrator.cli.root import main
+
+__all__ = ["main"]

@@ -1,0 +1,49 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: help demo test check format bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    a lab of simulated servers, the broker, and one game started and ended"
+	@echo "make test    the whole test suite"
+	@echo "make check   style, types, layers and the tests"
+	@echo "make format  let ruff rewrite what it can"
+	@echo "make clean   remove what the others made"
+
+$(VENV)/made: scripts/setup/venv.sh
+	@sh scripts/setup/venv.sh $(VENV) $(PYTHON)
+	@touch $@
+
+$(VENV)/installed: $(VENV)/made setup.cfg pyproject.toml
+	@echo "installing the broker"
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	@echo "installing what the tests and checks need"
+	@$(PIP) install --editable '.[test,check]'
+	@touch $@
+
+demo: $(VENV)/installed
+	@$(BIN)/orchestrator demo $(if $(filter 1,$(DEMO_ONCE)),--once)
+
+test: $(VENV)/installed-dev
+	@sh scripts/setup/test-packages.sh
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	@$(MAKE) --no-print-directory test
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,101 @@
+"""Command-line options made from the settings, and the broker they open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from orchestrator.bootstrap import Broker, read_inventory
+from orchestrator.cli.logs import set_up_logging
+from orchestrator.config import SETTINGS, Option, Settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+STORE = ("database", "log_level", "log_format")
+"""Settings of commands that read or write the store only."""
+
+FLEET = (
+    "inventory",
+    "vault_password_file",
+    *STORE,
+    "strategy",
+    "call_timeout",
+    "poll_timeout",
+    "poll_workers",
+    "connections_per_server",
+    "end_grace",
+)
+"""Settings of commands that call servers."""
+
+
+def settings_options(*names: str) -> Callable[[Command], Command]:
+    """Options for these settings; the command receives them by name."""
+
+    def decorate(command: Command) -> Command:
+        for name in reversed(names):
+            command = _click_option(SETTINGS[name])(command)
+        return command
+
+    return decorate
+
+
+def _click_option(option: Option) -> Callable[[Command], Command]:
+    kind: click.ParamType
+    if option.choices:
+        kind = click.Choice(option.choices)
+    elif option.kind is int:
+        kind = click.IntRange(min=option.minimum)
+    elif option.kind is str:
+        kind = click.STRING
+    else:
+        kind = click.Path(path_type=Path)
+    return click.option(
+        option.flag,
+        option.name,
+        envvar=option.variable,
+        type=kind,
+        default=option.default,
+        show_default=option.default is not None,
+        show_envvar=True,
+        help=option.help,
+    )
+
+
+JSON_ASKED = "orchestrator.json"
+"""Key of ``click.Context.meta``: whether errors, too, are to be JSON."""
+
+
+def _remember_json(context: click.Context, _: click.Parameter, value: bool) -> bool:
+    context.meta[JSON_ASKED] = value
+    return value
+
+
+json_option = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    envvar="ORCHESTRATOR_JSON",
+    show_envvar=True,
+    is_eager=True,
+    callback=_remember_json,
+    help="Print JSON instead of a table.",
+)
+
+
+@contextmanager
+def open_broker(options: Mapping[str, Any], *, calls_servers: bool = False) -> Iterator[Broker]:
+    """A broker on the named database, its schema ready.
+
+    With ``calls_servers`` the inventory is read and taken over first.
+    """
+    settings = Settings(**options)
+    set_up_logging(settings.log_level, settings.log_format)
+    inventory = read_inventory(settings) if calls_servers else None
+    with Broker(settings, inventory) as broker:
+        broker.prepare_store()
+        broker.synchronise()
+        yield broker

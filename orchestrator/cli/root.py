@@ -1,0 +1,51 @@
+"""The root command: joins the groups, turns errors of ours into exit codes.
+
+Exit codes: 0 done, 1 an error of ours (its code and text on stderr, or as JSON
+on stdout with ``--json``), 2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from orchestrator import __version__
+from orchestrator.cli.database import db
+from orchestrator.cli.demo import demo
+from orchestrator.cli.explain import explain
+from orchestrator.cli.games import games
+from orchestrator.cli.inventory import inventory
+from orchestrator.cli.lab import lab
+from orchestrator.cli.options import JSON_ASKED
+from orchestrator.cli.output import print_error
+from orchestrator.cli.serve import serve
+from orchestrator.cli.servers import servers
+from orchestrator.cli.sessions import sessions
+from orchestrator.cli.tokens import tokens
+from orchestrator.domain.errors import OrchestratorError
+
+
+class Root(click.Group):
+    """A group whose commands may raise errors of ours."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run; an OrchestratorError becomes its text and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except OrchestratorError as error:
+            print_error(error, as_json=bool(ctx.meta.get(JSON_ASKED)))
+            ctx.exit(1)
+
+
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="orchestrator")
+def main() -> None:
+    """Agentless broker for game servers on Windows.
+
+    Every option has an environment variable, shown in its help.
+    """
+
+
+for command in (serve, inventory, servers, sessions, explain, games, tokens, db, lab, demo):
+    main.add_command(command)

@@ -1,0 +1,58 @@
+"""``orchestrator serve``: the broker, until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import click
+import structlog
+
+from orchestrator.bootstrap import BrokerServer
+from orchestrator.cli.options import open_broker, settings_options
+from orchestrator.config import SETTINGS
+
+log = structlog.get_logger(__name__)
+
+
+@click.command()
+@settings_options(*SETTINGS)
+def serve(**options: Any) -> None:
+    """Serve the REST API, poll the servers and settle sessions.
+
+    Ctrl-C or SIGTERM stops cleanly: requests under way are finished, sessions
+    go on running on their servers.
+    """
+    with stop_signals() as stopped, open_broker(options, calls_servers=True) as broker:
+        server = BrokerServer(broker)
+        try:
+            server.start(lambda step: log.info(step))
+            entries = broker.inventory.entries if broker.inventory else ()
+            log.info("serving", host=options["host"], port=server.port, servers=len(entries))
+            stopped.wait()
+            log.info("stopping", calls_under_way=len(broker.in_flight))
+        finally:
+            server.stop()
+    log.info("stopped")
+
+
+@contextmanager
+def stop_signals() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set; a second one ends the process at once."""
+    stopped = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        stopped.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

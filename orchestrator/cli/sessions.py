@@ -1,0 +1,183 @@
+"""``orchestrator sessions``: see, start and end sessions without the portal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.console import Console
+
+from orchestrator.api import session_json
+from orchestrator.bootstrap import Broker
+from orchestrator.cli.options import FLEET, STORE, json_option, open_broker, settings_options
+from orchestrator.cli.output import age, print_json, print_table
+from orchestrator.domain.event import Event
+from orchestrator.domain.mode import Mode
+from orchestrator.domain.server import Health
+from orchestrator.domain.session import Session, SessionState
+from orchestrator.ports import SessionQuery
+from orchestrator.services.start_game import StartRequest
+
+
+@click.group()
+def sessions() -> None:
+    """See, start and end sessions."""
+
+
+@sessions.command("list")
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice([state.value for state in SessionState]),
+    envvar="ORCHESTRATOR_STATE",
+    show_envvar=True,
+    help="Only sessions in this state; may be given several times.",
+)
+@click.option(
+    "--server", envvar="ORCHESTRATOR_SERVER", show_envvar=True, help="Only sessions on this server."
+)
+@click.option(
+    "--limit",
+    default=50,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    envvar="ORCHESTRATOR_LIMIT",
+    show_envvar=True,
+    help="How many at most, the newest first.",
+)
+@settings_options(*STORE)
+@json_option
+def list_(
+    states: tuple[str, ...], server: str | None, limit: int, as_json: bool, **options: Any
+) -> None:
+    """List sessions, the newest first."""
+    wanted = frozenset(SessionState(state) for state in states) or None
+    query = SessionQuery(states=wanted, server=server, limit=limit)
+    with open_broker(options) as broker, broker.units() as uow:
+        found = uow.sessions.list(query)
+    if as_json:
+        print_json([session_json(session) for session in found])
+        return
+    print_table(
+        ("SESSION", "GAME", "MODE", "SERVER", "STATE", "PID", "STREAM", "AGE"),
+        [_row(session) for session in found],
+        "no sessions",
+    )
+
+
+@sessions.command()
+@click.argument("session")
+@settings_options(*STORE)
+@json_option
+def show(session: str, as_json: bool, **options: Any) -> None:
+    """Show SESSION and what happened to it."""
+    with open_broker(options) as broker, broker.units() as uow:
+        found = uow.sessions.get(session)
+        events = list(reversed(uow.events.list(session_id=session, limit=1000)))
+    if as_json:
+        print_json({**session_json(found), "events": [_event_json(event) for event in events]})
+        return
+    print_session(found)
+    click.echo()
+    rows = [(e.at.isoformat(timespec="milliseconds"), e.kind, e.message) for e in events]
+    print_table(("TIME", "EVENT", "WHAT"), rows, "no events")
+
+
+@sessions.command()
+@click.argument("game")
+@click.option(
+    "--mode",
+    required=True,
+    type=click.Choice([mode.value for mode in Mode]),
+    envvar="ORCHESTRATOR_MODE",
+    show_envvar=True,
+    help="How to launch it.",
+)
+@click.option(
+    "--config-file",
+    envvar="ORCHESTRATOR_CONFIG_FILE",
+    show_envvar=True,
+    help="GamingAnywhere config, relative to the server's config directory; else the game's own.",
+)
+@settings_options(*FLEET)
+@json_option
+def start(game: str, mode: str, config_file: str | None, as_json: bool, **options: Any) -> None:
+    """Start GAME and wait until it streams."""
+    request = StartRequest(game, Mode(mode), config_file, requested_by="cli")
+    with open_broker(options, calls_servers=True) as broker, _progress("starting"):
+        _poll_unknown(broker)
+        session = broker.start_game(request)
+    _print(session, as_json)
+
+
+@sessions.command()
+@click.argument("session")
+@settings_options(*FLEET)
+@json_option
+def end(session: str, as_json: bool, **options: Any) -> None:
+    """End SESSION: close its game, by force if need be."""
+    with open_broker(options, calls_servers=True) as broker, _progress("ending"):
+        ended = broker.end_game(session)
+    _print(ended, as_json)
+
+
+def print_session(session: Session) -> None:
+    """One session, a line a fact."""
+    launch = session.launch
+    facts = (
+        ("session", session.id),
+        ("game", f"{session.game_id} ({session.mode.value})"),
+        ("state", session.state.value),
+        ("server", session.server),
+        ("stream", session.rtsp_url or f"{session.stream_address}:{session.ports.stream}"),
+        ("control port", session.ports.control),
+        ("process", f"{launch.image} PID {launch.pid}" if launch else None),
+        ("process created", launch.created_at.isoformat() if launch else None),
+        ("ended", session.ended_how),
+        ("detail", session.end_detail),
+        ("error", f"{session.error.message} [{session.error.code}]" if session.error else None),
+    )
+    for name, value in facts:
+        if value is not None:
+            click.echo(f"{name + ':':<17}{value}")
+
+
+def _print(session: Session, as_json: bool) -> None:
+    if as_json:
+        print_json(session_json(session))
+    else:
+        print_session(session)
+
+
+def _progress(text: str) -> Any:
+    return Console(stderr=True).status(text)
+
+
+def _poll_unknown(broker: Broker) -> None:
+    """A broker that was never served has polled nothing, and would place nothing."""
+    with broker.units() as uow:
+        unknown = [
+            record.server.name
+            for record in uow.servers.list()
+            if record.present and record.health is Health.UNKNOWN
+        ]
+    if unknown:
+        broker.probe_servers(unknown)
+
+
+def _row(session: Session) -> tuple[object, ...]:
+    return (
+        session.id,
+        session.game_id,
+        session.mode.value,
+        session.server,
+        session.state.value,
+        session.launch.pid if session.launch else None,
+        session.rtsp_url or f"{session.stream_address}:{session.ports.stream}",
+        age(session.created_at),
+    )
+
+
+def _event_json(event: Event) -> dict[str, Any]:
+    return {"at": event.at.isoformat(), "kind": event.kind, "message": event.message}
