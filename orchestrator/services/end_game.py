@@ -83,26 +83,35 @@ class EndGame:
             return self._retry(lambda: self._confirm(session_id, report))
 
     def find_for_portal(self, named: PortalEnd) -> Session:
-        """The session the portal means; the newest where a PID came round again."""
+        """The session the portal means.
+
+        Several servers may stand behind one address, so a PID may name two
+        running sessions: then the filename decides, and where it cannot, none
+        is ended. Of sessions that are over, the newest is meant.
+        """
         with self._units() as uow:
-            active = uow.sessions.active()
-            candidates = [s for s in active if _is_named(s, named)]
-            if not candidates:
-                past = uow.sessions.list(SessionQuery(limit=1000))
-                candidates = [s for s in past if _is_named(s, named)]
+            active = [s for s in uow.sessions.active() if _is_named(s, named)]
+            past = uow.sessions.list(SessionQuery(limit=1000)) if not active else ()
+        candidates = active or [s for s in past if _is_named(s, named)]
         if not candidates:
             raise UnknownSession(
                 f"no session at {named.server_address} has PID {named.pid}: "
                 "send the IP and PID that start_game returned"
             )
-        session = max(candidates, key=lambda s: s.created_at)
-        if not _fits_filename(session, named.filename):
-            image = session.launch.image if session.launch else session.game_id
+        fitting = [s for s in candidates if _fits_filename(s, named.filename)]
+        if not fitting:
+            images = ", ".join(sorted({s.launch.image for s in candidates if s.launch}))
             raise SessionConflict(
-                f"PID {named.pid} at {named.server_address} is {image}, not {named.filename!r}; "
+                f"PID {named.pid} at {named.server_address} is {images}, not {named.filename!r}; "
                 "nothing was ended"
             )
-        return session
+        if active and len(fitting) > 1:
+            ids = ", ".join(sorted(s.id for s in fitting))
+            raise SessionConflict(
+                f"PID {named.pid} at {named.server_address} fits several sessions ({ids}): "
+                "send session_id too; nothing was ended"
+            )
+        return max(fitting, key=lambda s: s.created_at)
 
     def _mark_ending(self, session_id: str) -> Session:
         with self._units() as uow:
