@@ -22,8 +22,9 @@ from orchestrator.domain.launch import (
     LaunchReport,
     StopReport,
 )
+from orchestrator.domain.mode import Concurrency
 from orchestrator.domain.server import Health, Load, Server, ServerRecord
-from orchestrator.domain.session import Session, SessionState
+from orchestrator.domain.session import Ports, Session, SessionState
 from orchestrator.domain.token import Token
 
 
@@ -161,6 +162,18 @@ class SessionQuery:
     before: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What one active session holds of its server, without its decision."""
+
+    session_id: str
+    game_id: str
+    server: str
+    ports: Ports
+    concurrency: Concurrency
+    started_at: datetime | None
+
+
 class SessionRepository(Protocol):
     """Sessions, their ports and decisions."""
 
@@ -178,6 +191,10 @@ class SessionRepository(Protocol):
 
     def active(self) -> Sequence[Session]:
         """Every session that holds a slot."""
+        ...
+
+    def holdings(self) -> Sequence[Holding]:
+        """What every active session holds: all that placement needs of them."""
         ...
 
     def reserve(self, session: Session, server_version: int) -> None:
@@ -322,6 +339,11 @@ class UnitOfWork(Protocol):
 class UnitOfWorkFactory(Protocol):
     """Opens units of work."""
 
-    def __call__(self) -> UnitOfWork:
-        """A unit of work, not entered yet."""
+    def __call__(self, *, read_only: bool = False) -> UnitOfWork:
+        """A unit of work, not entered yet.
+
+        One that will write takes the write lock at once where the database has
+        only one (SQLite), so that it cannot lose what it has read; ``read_only``
+        waits for nobody and must not write.
+        """
         ...

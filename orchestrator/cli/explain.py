@@ -18,7 +18,7 @@ from orchestrator.domain.decision import Decision, Verdict
 @json_option
 def explain(session: str, as_json: bool, **options: Any) -> None:
     """Show why SESSION was placed where it is: every server's score or rejection."""
-    with open_broker(options) as broker, broker.units() as uow:
+    with open_broker(options) as broker, broker.units(read_only=True) as uow:
         found = uow.sessions.get(session)
     if as_json:
         print_json({"session_id": found.id, **decision_json(found.decision)})

@@ -23,7 +23,7 @@ def games() -> None:
 @json_option
 def list_(as_json: bool, **options: Any) -> None:
     """List the catalogue."""
-    with open_broker(options) as broker, broker.units() as uow:
+    with open_broker(options) as broker, broker.units(read_only=True) as uow:
         found = uow.games.list()
     if as_json:
         print_json([game_json(game) for game in found])

@@ -25,7 +25,7 @@ def servers() -> None:
 @json_option
 def list_(as_json: bool, **options: Any) -> None:
     """List the servers with their health, load and sessions, as last polled."""
-    with open_broker(options) as broker, broker.units() as uow:
+    with open_broker(options) as broker, broker.units(read_only=True) as uow:
         records = uow.servers.list()
         used = Counter(session.server for session in uow.sessions.active())
     if as_json:
@@ -45,7 +45,7 @@ def list_(as_json: bool, **options: Any) -> None:
 def check(names: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Poll NAMES, or every server, now. Exit code 1 where one does not answer."""
     with open_broker(options, calls_servers=True) as broker:
-        with broker.units() as uow:
+        with broker.units(read_only=True) as uow:
             known = {record.server.name for record in uow.servers.list() if record.present}
         for name in names:
             if name not in known:

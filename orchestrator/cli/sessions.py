@@ -54,7 +54,7 @@ def list_(
     """List sessions, the newest first."""
     wanted = frozenset(SessionState(state) for state in states) or None
     query = SessionQuery(states=wanted, server=server, limit=limit)
-    with open_broker(options) as broker, broker.units() as uow:
+    with open_broker(options) as broker, broker.units(read_only=True) as uow:
         found = uow.sessions.list(query)
     if as_json:
         print_json([session_json(session) for session in found])
@@ -72,7 +72,7 @@ def list_(
 @json_option
 def show(session: str, as_json: bool, **options: Any) -> None:
     """Show SESSION and what happened to it."""
-    with open_broker(options) as broker, broker.units() as uow:
+    with open_broker(options) as broker, broker.units(read_only=True) as uow:
         found = uow.sessions.get(session)
         events = list(reversed(uow.events.list(session_id=session, limit=1000)))
     if as_json:
@@ -156,7 +156,7 @@ def _progress(text: str) -> Any:
 
 def _poll_unknown(broker: Broker) -> None:
     """A broker that was never served has polled nothing, and would place nothing."""
-    with broker.units() as uow:
+    with broker.units(read_only=True) as uow:
         unknown = [
             record.server.name
             for record in uow.servers.list()

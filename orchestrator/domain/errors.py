@@ -20,6 +20,7 @@
     │   └── StaleVersion                 stale_version
     ├── NoCapacity                       no_capacity          retryable
     ├── StoreUnavailable                 store_unavailable    retryable
+    ├── SchemaOutdated                   schema_outdated
     ├── ServerCallError                  a call to a Windows server failed;
     │   │                                `outcome` says whether it ran there
     │   ├── ServerUnreachable            server_unreachable   not executed
@@ -186,6 +187,12 @@ class StoreUnavailable(OrchestratorError):
 
     code = "store_unavailable"
     retryable = True
+
+
+class SchemaOutdated(OrchestratorError):
+    """The database's tables are of another version of the broker."""
+
+    code = "schema_outdated"
 
 
 class ServerCallError(OrchestratorError):

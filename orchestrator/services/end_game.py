@@ -89,7 +89,7 @@ class EndGame:
         running sessions: then the filename decides, and where it cannot, none
         is ended. Of sessions that are over, the newest is meant.
         """
-        with self._units() as uow:
+        with self._units(read_only=True) as uow:
             active = [s for s in uow.sessions.active() if _is_named(s, named)]
             past = uow.sessions.list(SessionQuery(limit=1000)) if not active else ()
         candidates = active or [s for s in past if _is_named(s, named)]

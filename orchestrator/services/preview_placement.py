@@ -22,7 +22,7 @@ class PreviewPlacement:
 
     def __call__(self, request: StartRequest) -> Decision:
         """The decision a start would get at this moment."""
-        with self._units() as uow:
+        with self._units(read_only=True) as uow:
             game = uow.games.get(request.game_id)
             spec = spec_for(game, request.mode)
             strategy = find_strategy(request.strategy or self._default_strategy)

@@ -58,7 +58,7 @@ class ProbeServers:
     def __call__(self, names: Sequence[str] | None = None) -> Sequence[Probed]:
         """Poll ``names``, or every server of the inventory; by name."""
         if names is None:
-            with self._units() as uow:
+            with self._units(read_only=True) as uow:
                 names = [r.server.name for r in uow.servers.list() if r.present]
         return self._executor.map(self._probe, names)
 

@@ -68,7 +68,7 @@ class Reconcile:
 
     def __call__(self) -> Sequence[Settled]:
         """Look at every unsettled session once; those that changed or could not be asked."""
-        with self._units() as uow:
+        with self._units(read_only=True) as uow:
             open_sessions = uow.sessions.list(SessionQuery(states=UNSETTLED, limit=10_000))
             timeouts = {s.id: self._ready_timeout(uow, s) for s in open_sessions}
         waiting = [s for s in open_sessions if s.id not in self._in_flight]

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from orchestrator.domain.game import Game, LaunchSpec, Needs
 from orchestrator.domain.mode import Mode
-from orchestrator.domain.session import Session
 from orchestrator.placement import Occupant, Request, ServerView
-from orchestrator.ports import UnitOfWork
+from orchestrator.ports import Holding, UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +24,8 @@ def take_snapshot(uow: UnitOfWork) -> Snapshot:
     """Read servers, active sessions and the needs of their games."""
     needs = {game.id: game.needs for game in uow.games.list()}
     by_server: defaultdict[str, list[Occupant]] = defaultdict(list)
-    for session in uow.sessions.active():
-        by_server[session.server].append(_occupant(session, needs))
+    for held in uow.sessions.holdings():
+        by_server[held.server].append(_occupant(held, needs))
     records = uow.servers.list()
     return Snapshot(
         views={
@@ -56,11 +55,11 @@ def placement_request(seed: str, game: Game, mode: Mode, spec: LaunchSpec) -> Re
     )
 
 
-def _occupant(session: Session, needs: Mapping[str, Needs]) -> Occupant:
+def _occupant(held: Holding, needs: Mapping[str, Needs]) -> Occupant:
     return Occupant(
-        session_id=session.id,
-        needs=needs.get(session.game_id, Needs()),
-        ports=session.ports,
-        concurrency=session.concurrency,
-        running_since=session.started_at,
+        session_id=held.session_id,
+        needs=needs.get(held.game_id, Needs()),
+        ports=held.ports,
+        concurrency=held.concurrency,
+        running_since=held.started_at,
     )

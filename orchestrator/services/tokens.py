@@ -40,7 +40,7 @@ class Tokens:
         """The token that ``text`` is; NotAuthenticated where it is none of ours."""
         parts = _TOKEN.fullmatch(text)
         if parts is not None:
-            with self._units() as uow:
+            with self._units(read_only=True) as uow:
                 token = uow.tokens.find(parts[1])
             if token is not None and token.matches(parts[2]):
                 return token
@@ -48,7 +48,7 @@ class Tokens:
 
     def list(self) -> Sequence[Token]:
         """Every token, revoked ones included."""
-        with self._units() as uow:
+        with self._units(read_only=True) as uow:
             return uow.tokens.list()
 
     def revoke(self, token_id: str) -> bool:

@@ -1,0 +1,155 @@
+"""Rows to domain objects and back. What is not queried is kept as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Row
+
+from orchestrator.domain.decision import Decision
+from orchestrator.domain.event import Event
+from orchestrator.domain.game import Game
+from orchestrator.domain.launch import Launch
+from orchestrator.domain.mode import Concurrency, Mode
+from orchestrator.domain.server import Health, Load, Server, ServerRecord
+from orchestrator.domain.session import Failure, Ports, Session, SessionState
+from orchestrator.domain.token import Role, Token
+from orchestrator.ports import Holding, StoredAnswer
+
+SERVER = TypeAdapter(Server)
+LOAD = TypeAdapter(Load)
+GAME = TypeAdapter(Game)
+DECISION = TypeAdapter(Decision)
+JSON_OBJECT: TypeAdapter[Mapping[str, Any]] = TypeAdapter(Mapping[str, Any])
+HEADERS: TypeAdapter[Mapping[str, str]] = TypeAdapter(Mapping[str, str])
+
+
+def dump(adapter: TypeAdapter[Any], value: object) -> str:
+    """``value`` as JSON text."""
+    return adapter.dump_json(value).decode("utf-8")
+
+
+def server_from(row: Row[Any]) -> ServerRecord:
+    """A row of ``servers``."""
+    return ServerRecord(
+        server=SERVER.validate_json(row.spec),
+        health=Health(row.health),
+        health_reason=row.health_reason,
+        drained=bool(row.drained),
+        present=bool(row.present),
+        load=LOAD.validate_json(row.load_sample) if row.load_sample else None,
+        checked_at=row.checked_at,
+        version=row.version,
+    )
+
+
+def game_from(row: Row[Any]) -> Game:
+    """A row of ``games``."""
+    return GAME.validate_json(row.spec)
+
+
+def session_values(session: Session) -> dict[str, Any]:
+    """The columns of a session, but for its id, decision and version."""
+    launch, error = session.launch, session.error
+    return {
+        "game_id": session.game_id,
+        "mode": session.mode.value,
+        "server_name": session.server,
+        "stream_address": session.stream_address,
+        "state": session.state.value,
+        "stream_port": session.ports.stream,
+        "control_port": session.ports.control,
+        "concurrency": session.concurrency.value,
+        "config_file": session.config_file,
+        "requested_by": session.requested_by,
+        "launch_pid": launch.pid if launch else None,
+        "launch_created_at": launch.created_at if launch else None,
+        "launch_image": launch.image if launch else None,
+        "created_at": session.created_at,
+        "updated_at": session.updated_at,
+        "started_at": session.started_at,
+        "ended_at": session.ended_at,
+        "ended_how": session.ended_how,
+        "end_detail": session.end_detail,
+        "error_code": error.code if error else None,
+        "error_message": error.message if error else None,
+    }
+
+
+def session_from(row: Row[Any]) -> Session:
+    """A row of ``sessions``."""
+    launch = None
+    if row.launch_pid is not None:
+        launch = Launch(row.launch_pid, row.launch_created_at, row.launch_image)
+    return Session(
+        id=row.id,
+        game_id=row.game_id,
+        mode=Mode(row.mode),
+        server=row.server_name,
+        stream_address=row.stream_address,
+        state=SessionState(row.state),
+        ports=Ports(row.stream_port, row.control_port),
+        decision=DECISION.validate_json(row.decision),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        concurrency=Concurrency(row.concurrency),
+        config_file=row.config_file,
+        requested_by=row.requested_by,
+        launch=launch,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        ended_how=row.ended_how,
+        end_detail=row.end_detail,
+        error=Failure(row.error_code, row.error_message) if row.error_code else None,
+        version=row.version,
+    )
+
+
+def holding_from(row: Any) -> Holding:
+    """The columns of ``sessions`` that placement needs."""
+    return Holding(
+        session_id=row.id,
+        game_id=row.game_id,
+        server=row.server_name,
+        ports=Ports(row.stream_port, row.control_port),
+        concurrency=Concurrency(row.concurrency),
+        started_at=row.started_at,
+    )
+
+
+def event_from(row: Row[Any]) -> Event:
+    """A row of ``events``."""
+    return Event(
+        at=row.at,
+        kind=row.kind,
+        message=row.message,
+        session_id=row.session_id,
+        server=row.server_name,
+        data=JSON_OBJECT.validate_json(row.data),
+        id=row.id,
+    )
+
+
+def token_from(row: Row[Any]) -> Token:
+    """A row of ``tokens``."""
+    return Token(
+        id=row.id,
+        name=row.name,
+        role=Role(row.role),
+        secret_digest=row.secret_digest,
+        created_at=row.created_at,
+        revoked_at=row.revoked_at,
+    )
+
+
+def answer_from(row: Row[Any]) -> StoredAnswer:
+    """A row of ``idempotency_keys``."""
+    return StoredAnswer(
+        fingerprint=row.fingerprint,
+        status=row.status,
+        body=row.body,
+        headers=HEADERS.validate_json(row.headers) if row.headers else {},
+        begun_at=row.begun_at,
+    )

@@ -1,0 +1,88 @@
+"""Alembic, driven from code: the migrations lie in ``db/``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, inspect, text
+
+from orchestrator.domain.errors import SchemaOutdated
+
+_LOCK = "orchestrator_schema"
+
+
+def default_migrations() -> Path:
+    """The checkout's ``db`` folder, or where an installed wheel keeps it."""
+    checkout = Path(__file__).resolve().parents[2] / "db"
+    if (checkout / "env.py").is_file():
+        return checkout
+    return Path(sys.prefix) / "share" / "game-orchestrator" / "db"
+
+
+def current_revision(engine: Engine) -> str | None:
+    """The tables' revision; None for an empty database."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def upgrade(engine: Engine, migrations: Path) -> None:
+    """To the newest revision, one process at a time."""
+    with _locked(engine) as connection:
+        command.upgrade(_config(migrations, connection), "head")
+
+
+def downgrade(engine: Engine, migrations: Path, revision: str) -> None:
+    """Back to ``revision``; "base" removes every table."""
+    with _locked(engine) as connection:
+        command.downgrade(_config(migrations, connection), revision)
+
+
+def prepare(engine: Engine, migrations: Path) -> None:
+    """Create the tables of an empty database, or make sure that they fit."""
+    wanted = ScriptDirectory(str(migrations)).get_current_head()
+    found = current_revision(engine)
+    if found == wanted:
+        return
+    with engine.connect() as connection:
+        empty = not inspect(connection).get_table_names()
+    if found is None and empty:
+        upgrade(engine, migrations)
+        return
+    if current_revision(engine) == wanted:
+        return
+    raise SchemaOutdated(
+        f"the database is at revision {found or 'unknown'}, this version needs {wanted}: "
+        "make a copy of it, then run 'orchestrator db upgrade'"
+    )
+
+
+@contextmanager
+def _locked(engine: Engine) -> Iterator[Connection]:
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            writing = connection.execution_options(orchestrator_writes=True)
+            with writing.begin():
+                yield writing
+            return
+        connection.execute(text("SELECT GET_LOCK(:name, 60)"), {"name": _LOCK})
+        connection.commit()
+        try:
+            yield connection
+            connection.commit()
+        finally:
+            connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": _LOCK})
+            connection.commit()
+
+
+def _config(migrations: Path, connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(migrations).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config

@@ -1,0 +1,121 @@
+"""Sessions and the ports they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from orchestrator.domain.errors import Contention, UnknownSession
+from orchestrator.domain.session import ACTIVE_STATES, Session
+from orchestrator.ports import Holding, SessionQuery
+from orchestrator.store import rows, tables
+
+_TABLE = tables.sessions
+_ACTIVE = _TABLE.c.state.in_([state.value for state in sorted(ACTIVE_STATES)])
+
+
+class Sessions:
+    """SessionRepository on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def find(self, session_id: str) -> Session | None:
+        """One session, or None."""
+        row = self._connection.execute(
+            select(_TABLE).where(_TABLE.c.id == session_id)
+        ).one_or_none()
+        return None if row is None else rows.session_from(row)
+
+    def get(self, session_id: str) -> Session:
+        """One session; UnknownSession where there is none."""
+        session = self.find(session_id)
+        if session is None:
+            raise UnknownSession(f"no session {session_id!r}")
+        return session
+
+    def list(self, query: SessionQuery) -> Sequence[Session]:
+        """A page of sessions, newest first."""
+        statement = select(_TABLE).order_by(_TABLE.c.created_at.desc(), _TABLE.c.id.desc())
+        if query.states is not None:
+            statement = statement.where(_TABLE.c.state.in_([s.value for s in query.states]))
+        if query.server is not None:
+            statement = statement.where(_TABLE.c.server_name == query.server)
+        if query.game_id is not None:
+            statement = statement.where(_TABLE.c.game_id == query.game_id)
+        if query.before is not None:
+            last = self.get(query.before)
+            older = _TABLE.c.created_at < last.created_at
+            same = and_(_TABLE.c.created_at == last.created_at, _TABLE.c.id < last.id)
+            statement = statement.where(or_(older, same))
+        found = self._connection.execute(statement.limit(query.limit))
+        return [rows.session_from(row) for row in found]
+
+    def active(self) -> Sequence[Session]:
+        """Every session that holds a slot, the oldest first."""
+        found = self._connection.execute(
+            select(_TABLE).where(_ACTIVE).order_by(_TABLE.c.created_at, _TABLE.c.id)
+        )
+        return [rows.session_from(row) for row in found]
+
+    def holdings(self) -> Sequence[Holding]:
+        """What every active session holds."""
+        columns = _TABLE.c
+        found = self._connection.execute(
+            select(
+                columns.id,
+                columns.game_id,
+                columns.server_name,
+                columns.stream_port,
+                columns.control_port,
+                columns.concurrency,
+                columns.started_at,
+            ).where(_ACTIVE)
+        )
+        return [rows.holding_from(row) for row in found]
+
+    def reserve(self, session: Session, server_version: int) -> None:
+        """Insert a session and take its slot and ports."""
+        server = tables.servers.c
+        claimed = self._connection.execute(
+            update(tables.servers)
+            .where(server.name == session.server, server.version == server_version)
+            .values(version=server_version + 1)
+        )
+        if claimed.rowcount != 1:
+            raise Contention(f"server {session.server} changed while it was being reserved")
+        values = rows.session_values(session)
+        decision = rows.dump(rows.DECISION, session.decision)
+        try:
+            self._connection.execute(
+                insert(_TABLE).values(id=session.id, decision=decision, version=1, **values)
+            )
+            self._connection.execute(
+                insert(tables.session_ports),
+                [
+                    {"server_name": session.server, "port": port, "session_id": session.id}
+                    for port in (session.ports.stream, session.ports.control)
+                ],
+            )
+        except IntegrityError as error:
+            raise Contention(
+                f"session {session.id} or its ports on {session.server} were taken meanwhile"
+            ) from error
+
+    def save(self, session: Session) -> Session:
+        """Update; Contention where the stored version is not the session's."""
+        done = self._connection.execute(
+            update(_TABLE)
+            .where(_TABLE.c.id == session.id, _TABLE.c.version == session.version)
+            .values(version=session.version + 1, **rows.session_values(session))
+        )
+        if done.rowcount != 1:
+            raise Contention(f"session {session.id} changed meanwhile")
+        if not session.state.is_active:
+            self._connection.execute(
+                delete(tables.session_ports).where(tables.session_ports.c.session_id == session.id)
+            )
+        return replace(session, version=session.version + 1)
