@@ -1,0 +1,100 @@
+"""Hard limits in time.
+
+A socket's own timeout limits one read, so a server that sends a byte now and
+then would be waited for without end. The watchdog shuts such a connection
+down when the call's deadline passes; one thread serves every call.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A moment of the monotonic clock, in seconds."""
+
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        """The moment ``seconds`` from now."""
+        return cls(time.monotonic() + seconds)
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left; never negative."""
+        return max(0.0, self.at - time.monotonic())
+
+    @property
+    def passed(self) -> bool:
+        """Whether it lies behind."""
+        return self.remaining == 0.0
+
+
+class Watchdog:
+    """Calls what it guards when its deadline passes. Its thread begins with the
+    first guard and ends with ``close``."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._numbers = itertools.count()
+        self._due: list[tuple[float, int]] = []
+        self._actions: dict[int, Callable[[], None]] = {}
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    @contextmanager
+    def guard(self, deadline: Deadline, action: Callable[[], None]) -> Iterator[None]:
+        """Call ``action`` if the block has not ended when ``deadline`` passes."""
+        number = next(self._numbers)
+        with self._changed:
+            self._actions[number] = action
+            heapq.heappush(self._due, (deadline.at, number))
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._actions.pop(number, None)
+
+    def close(self) -> None:
+        """End the thread; guards still in place are no longer watched."""
+        with self._changed:
+            self._closed = True
+            thread, self._thread = self._thread, None
+            self._changed.notify()
+        if thread is not None:
+            thread.join()
+
+    def _watch(self) -> None:
+        while True:
+            with self._changed:
+                action = self._next_due()
+                if self._closed:
+                    return
+            if action is not None:
+                action()
+
+    def _next_due(self) -> Callable[[], None] | None:
+        while self._due and self._due[0][1] not in self._actions:
+            heapq.heappop(self._due)
+        if not self._due:
+            self._changed.wait()
+            return None
+        at, number = self._due[0]
+        left = at - time.monotonic()
+        if left > 0:
+            self._changed.wait(left)
+            return None
+        heapq.heappop(self._due)
+        return self._actions.pop(number, None)

@@ -1,0 +1,182 @@
+"""From what pywinrm, requests and WS-Management report to the error tree.
+
+Whether a failed request was executed depends on how it failed (``Sent``) and
+on what it asked for; the caller knows the second and passes it on.
+"""
+
+from __future__ import annotations
+
+import struct
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from enum import StrEnum
+
+import requests
+from spnego.exceptions import SpnegoError
+from winrm.exceptions import (
+    InvalidCredentialsError,
+    WinRMError,
+    WinRMOperationTimeoutError,
+    WinRMTransportError,
+    WSManFaultError,
+)
+
+from orchestrator.domain.errors import (
+    AccessDenied,
+    ConnectionLost,
+    CredentialsRefused,
+    DeadlineExceeded,
+    Outcome,
+    ProtocolViolation,
+    QueryRejected,
+    QuotaExceeded,
+    ServerBusy,
+    ServerCallError,
+    ServerUnreachable,
+    TlsUntrusted,
+)
+
+OPERATION_TIMED_OUT = 2150858793
+INVALID_SELECTORS = 2150858843
+ACCESS_DENIED = 5
+ABORTED = 995
+CANNOT_PROCESS_FILTER = 2150858778
+_QUOTAS = frozenset({2150859173, 2150859174})
+
+FAILURES = (
+    requests.RequestException,
+    InvalidCredentialsError,
+    WinRMError,
+    WinRMTransportError,
+    WinRMOperationTimeoutError,
+    SpnegoError,
+    ET.ParseError,
+    OSError,
+    AssertionError,
+    StopIteration,
+    KeyError,
+    IndexError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    struct.error,
+)
+"""All that pywinrm's send and parse let through, a garbled answer included."""
+
+
+class Sent(StrEnum):
+    """How far a failed request got."""
+
+    NO = "no"
+    ANSWERED = "answered"
+    MAYBE = "maybe"
+
+
+class OperationTimedOut(Exception):
+    """The server had nothing to say within OperationTimeout: ask again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A failed request: the error's class and text, and how far it got.
+
+    ``fault`` is the WS-Management code where there was one. The connection can
+    be used again only where ``reusable``.
+    """
+
+    kind: type[ServerCallError]
+    message: str
+    sent: Sent
+    reusable: bool
+    fault: int | None = None
+
+    def error(self, server: str, *, may_have_run: bool, partial: str = "") -> ServerCallError:
+        """The error of ours; ``may_have_run``: the request would have had its effect."""
+        outcome = Outcome.NOT_EXECUTED
+        if may_have_run and self.sent is Sent.MAYBE:
+            outcome = Outcome.UNKNOWN
+        return self.kind(self.message, server=server, outcome=outcome, partial_output=partial)
+
+
+def diagnose(error: BaseException, deadline_passed: bool) -> Failed:
+    """What a failed request means."""
+    if isinstance(error, WSManFaultError):
+        return _of_fault(error)
+    if isinstance(error, InvalidCredentialsError):
+        message = "the server refused the user name and password (401)"
+        return Failed(CredentialsRefused, message, Sent.NO, reusable=False)
+    if isinstance(error, WinRMTransportError):
+        return _of_status(error)
+    if isinstance(error, requests.exceptions.SSLError):
+        return _of_tls(error, deadline_passed)
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return Failed(ServerUnreachable, "no connection in time", Sent.NO, reusable=False)
+    if isinstance(error, requests.exceptions.Timeout) or deadline_passed:
+        message = "no answer in time"
+        return Failed(DeadlineExceeded, message, Sent.MAYBE, reusable=False)
+    if isinstance(error, requests.ConnectionError):
+        return _of_connection(error)
+    if isinstance(error, (requests.RequestException, OSError)):
+        message = f"the connection broke: {_short(error)}"
+        return Failed(ConnectionLost, message, Sent.MAYBE, reusable=False)
+    message = f"the server's answer is not WinRM: {type(error).__name__}: {_short(error)}"
+    return Failed(ProtocolViolation, message, Sent.MAYBE, reusable=False)
+
+
+def _of_fault(error: WSManFaultError) -> Failed:
+    code = error.wsman_fault_code
+    if code is None:
+        code = error.wmierror_code
+    text = " ".join((error.reason or "").split()) or "no reason given"
+    message = f"{text} (WS-Management fault {code if code is not None else 'without code'})"
+    kind: type[ServerCallError] = ProtocolViolation
+    if code in _QUOTAS:
+        kind = QuotaExceeded
+    elif code == ACCESS_DENIED:
+        kind = AccessDenied
+    elif code == CANNOT_PROCESS_FILTER:
+        kind = QueryRejected
+    return Failed(kind, message, Sent.ANSWERED, reusable=True, fault=code)
+
+
+def _of_status(error: WinRMTransportError) -> Failed:
+    if error.code == requests.codes.service_unavailable:
+        return Failed(ServerBusy, "the server answered 503", Sent.NO, reusable=False)
+    message = f"the server answered HTTP {error.code} without a WS-Management fault"
+    text = " ".join(str(error.response_text or "").split())[:200]
+    if text:
+        message += f": {text}"
+    return Failed(ProtocolViolation, message, Sent.ANSWERED, reusable=False)
+
+
+def _of_tls(error: requests.exceptions.SSLError, deadline_passed: bool) -> Failed:
+    text = str(error)
+    if "certificate" in text.lower() or "WRONG_VERSION" in text or "hostname" in text.lower():
+        reason = text.rsplit(":", 1)[0].rsplit("] ", 1)[-1] if "] " in text else text
+        message = (
+            f"the server's certificate cannot be trusted ({reason.strip('()')}): name its CA in "
+            "ansible_winrm_ca_trust_path, or give the server a certificate for its address"
+        )
+        return Failed(TlsUntrusted, message, Sent.NO, reusable=False)
+    kind = DeadlineExceeded if deadline_passed else ConnectionLost
+    return Failed(kind, f"TLS broke: {_short(error)}", Sent.MAYBE, reusable=False)
+
+
+def _of_connection(error: requests.ConnectionError) -> Failed:
+    text = _short(error)
+    if "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error):
+        message = f"nothing answers there: {text}"
+        return Failed(ServerUnreachable, message, Sent.NO, reusable=False)
+    return Failed(ConnectionLost, f"the connection broke: {text}", Sent.MAYBE, reusable=False)
+
+
+def _short(error: BaseException) -> str:
+    """The innermost reason, without urllib3's wrapping of object addresses."""
+    inner: BaseException = error
+    while inner.args and isinstance(inner.args[-1], BaseException):
+        inner = inner.args[-1]
+    reason = getattr(inner, "reason", None)
+    if isinstance(reason, BaseException):
+        return _short(reason)
+    text = " ".join(str(inner).split())
+    return text.split(">: ", 1)[-1][:300]

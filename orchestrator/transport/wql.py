@@ -1,0 +1,127 @@
+"""WQL over WS-Enumeration: questions that start nothing on the server.
+
+Windows Server 2008 R2 and 2012 answer the first Enumerate with exactly one
+item, whatever MaxElements says, and the rest by Pull, whose context changes
+with every page. The end is EndOfSequence or an empty context.
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from datetime import UTC, datetime, timedelta
+from xml.sax.saxutils import escape
+
+import xmltodict
+
+from orchestrator.domain.errors import ConnectionLost, DeadlineExceeded
+from orchestrator.transport.connection import KeptConnection, RequestFailed
+from orchestrator.transport.deadline import Deadline
+from orchestrator.transport.faults import OperationTimedOut, Sent
+from orchestrator.transport.pool import Pool
+
+Value = str | None | list["Value"] | datetime
+Row = dict[str, Value]
+
+_ENUMERATION = "http://schemas.xmlsoap.org/ws/2004/09/enumeration"
+_WSMAN = "http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd"
+_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
+_CIMV2 = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/*"
+_DIALECT = "http://schemas.microsoft.com/wbem/wsman/1/WQL"
+_MOST = 32000
+_DATETIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?")
+
+
+def query(pool: Pool, server: str, wql: str, deadline: Deadline) -> list[Row]:
+    """Every row of a query, each by property name.
+
+    Asking is safe to repeat, so a connection that breaks costs one more try
+    on another; the second failure is raised as the error it is.
+    """
+    for last_try in (False, True):
+        try:
+            with pool.connection(deadline) as connection:
+                return _enumerate(connection, wql, deadline)
+        except RequestFailed as error:
+            lost = error.failed.kind in {ConnectionLost, DeadlineExceeded}
+            again = lost and error.failed.sent is Sent.MAYBE and not deadline.passed
+            if last_try or not again:
+                raise error.failed.error(server, may_have_run=False) from error
+        except OperationTimedOut:
+            raise DeadlineExceeded(f"no answer to {wql!r}", server=server) from None
+    raise AssertionError("one of the two tries returns or raises")
+
+
+def _enumerate(connection: KeptConnection, wql: str, deadline: Deadline) -> list[Row]:
+    rows: list[Row] = []
+    body = (
+        "<n:Enumerate><w:OptimizeEnumeration/>"
+        f"<w:MaxElements>{_MOST}</w:MaxElements>"
+        f'<w:Filter Dialect="{_DIALECT}">{escape(wql)}</w:Filter></n:Enumerate>'
+    )
+    context = _page(_ask(connection, "Enumerate", body, deadline), rows)
+    while context:
+        body = (
+            f"<n:Pull><n:EnumerationContext>{escape(context)}</n:EnumerationContext>"
+            f"<n:MaxElements>{_MOST}</n:MaxElements></n:Pull>"
+        )
+        context = _page(_ask(connection, "Pull", body, deadline), rows)
+    return rows
+
+
+def _ask(connection: KeptConnection, action: str, body: str, deadline: Deadline) -> ET.Element:
+    header = connection.protocol.build_wsman_header(f"{_ENUMERATION}/{action}", _CIMV2)
+    envelope = xmltodict.unparse({"env:Envelope": {**header, "env:Body": None}})
+    message = envelope.replace("<env:Body></env:Body>", f"<env:Body>{body}</env:Body>")
+    answer = connection.call(deadline, "send_message", message)
+    return connection.parse(answer)
+
+
+def _page(root: ET.Element, rows: list[Row]) -> str | None:
+    """Add the page's items to ``rows``; the context to go on with, or None at the end."""
+    for namespace in (_WSMAN, _ENUMERATION):
+        for items in root.iter(f"{{{namespace}}}Items"):
+            rows.extend(_row(item) for item in items)
+    for namespace in (_WSMAN, _ENUMERATION):
+        if next(root.iter(f"{{{namespace}}}EndOfSequence"), None) is not None:
+            return None
+    found = next(root.iter(f"{{{_ENUMERATION}}}EnumerationContext"), None)
+    return (found.text or "").strip() or None if found is not None else None
+
+
+def _row(item: ET.Element) -> Row:
+    row: Row = {}
+    for child in item:
+        name = child.tag.rsplit("}", 1)[-1]
+        value = _value(child)
+        if name not in row:
+            row[name] = value
+            continue
+        before = row[name]
+        row[name] = [*before, value] if isinstance(before, list) else [before, value]
+    return row
+
+
+def _value(element: ET.Element) -> Value:
+    if element.get(_NIL) == "true":
+        return None
+    inner = next(iter(element), None)
+    if inner is not None and inner.tag.rsplit("}", 1)[-1] == "Datetime":
+        return parse_datetime((inner.text or "").strip())
+    return element.text or ""
+
+
+def parse_datetime(text: str) -> datetime:
+    """An xs:dateTime with any number of fraction digits, aware, in UTC."""
+    match = _DATETIME.fullmatch(text)
+    if match is None:
+        raise ValueError(f"not a date and time: {text!r}")
+    moment = datetime.fromisoformat(match[1]).replace(tzinfo=UTC)
+    if match[2]:
+        moment += timedelta(microseconds=int(match[2][:6].ljust(6, "0")))
+    zone = match[3]
+    if zone and zone != "Z":
+        hours, minutes = int(zone[1:3]), int(zone[4:6])
+        offset = timedelta(hours=hours, minutes=minutes)
+        moment += -offset if zone[0] == "+" else offset
+    return moment
