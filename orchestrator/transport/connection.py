@@ -30,7 +30,7 @@ from winrm.transport import Transport
 from orchestrator.domain.errors import CredentialsRefused
 from orchestrator.domain.server import Connection
 from orchestrator.transport.deadline import Deadline, Watchdog
-from orchestrator.transport.faults import FAILURES, Failed, OperationTimedOut, diagnose
+from orchestrator.transport.faults import FAILURES, Failed, OperationTimedOut, Sent, diagnose
 
 _LEAST_TIMEOUT = 0.05
 _BASIC = frozenset({"basic", "plaintext", "ssl"})
@@ -109,7 +109,7 @@ def _refuse_reconnect(line: _Line) -> None:
         raise OSError("the kept connection was closed")
 
 
-class _Transport(Transport):  # type: ignore[misc]
+class _Transport(Transport):
     """pywinrm's transport with our adapter under it.
 
     ``reached`` tells whether a call got past authentication: until then the
@@ -120,16 +120,19 @@ class _Transport(Transport):  # type: ignore[misc]
         self._line = line
         self._settings = settings
         self.reached = False
+        options: dict[str, Any] = {
+            "auth_method": _PYWINRM_NAME.get(settings.transport, settings.transport),
+            "server_cert_validation": "validate" if settings.validate_certificate else "ignore",
+            "ca_trust_path": settings.ca_file or _system_cas(),
+            "message_encryption": settings.message_encryption,
+        }
         super().__init__(
             endpoint=settings.url,
-            auth_method=_PYWINRM_NAME.get(settings.transport, settings.transport),
             username=settings.user,
             password=settings.password,
-            server_cert_validation="validate" if settings.validate_certificate else "ignore",
-            ca_trust_path=settings.ca_file or _system_cas(),
             read_timeout_sec=settings.read_timeout,
-            message_encryption=settings.message_encryption,
             proxy=None,
+            **options,
         )
 
     def build_session(self) -> requests.Session:

@@ -1,0 +1,251 @@
+"""A server of the lab: WinRM on a loopback port, with a machine behind it."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from orchestrator.lab import soap
+from orchestrator.lab.auth import SEALED_TYPE, Challenge, ConnectionAuth, UserStore
+from orchestrator.lab.enumeration import Enumerations
+from orchestrator.lab.faults import Fault, FaultKind, Faults
+from orchestrator.lab.http import Cut, Drip, HttpListener, HttpReply, HttpRequest
+from orchestrator.lab.machine import LabFault, Machine
+from orchestrator.lab.shells import Quotas, Shells
+
+_SOAP_TYPE = "application/soap+xml;charset=UTF-8"
+_OLD = frozenset({"2008r2", "2012"})
+
+
+class LabServer:
+    """Start it, talk to ``url``, stop it. ``dialect`` is 2008r2, 2012, 2012r2 or 2022.
+
+    ``faults`` injects what goes wrong; ``stats`` counts requests, auth legs,
+    shells, commands and sealed messages; ``open_shells`` shows leaks.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        users: Mapping[str, str],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        certificate: Path | None = None,
+        allow_unencrypted: bool = False,
+        dialect: str = "2022",
+        quotas: Quotas | None = None,
+        seed: int = 1,
+    ) -> None:
+        self.machine = machine
+        self.faults = Faults()
+        self.stats: Counter[str] = Counter()
+        self._quotas = quotas or Quotas()
+        self._dialect = dialect
+        self._store = UserStore(users)
+        self._secure = certificate is not None
+        self._plain_allowed = allow_unencrypted or self._secure
+        self._stopping = threading.Event()
+        self._shells = Shells(
+            machine,
+            self._quotas,
+            new_faults=dialect not in {*_OLD, "2012r2"},
+            seed=seed,
+            count=self._count,
+        )
+        self._enumerations = Enumerations(machine, one_first=dialect in _OLD)
+        context = _tls_context(certificate) if certificate is not None else None
+        self._listener = HttpListener(host, port, self._new_handler, context)
+        self.host = host
+        self.port = self._listener.port
+        self.url = f"{'https' if self._secure else 'http'}://{host}:{self.port}/wsman"
+        self._verbs: dict[str, Callable[[soap.Request], str]] = {
+            "Delete": self._shells.delete,
+            "Command": self._shells.command,
+            "Send": self._shells.send,
+            "Receive": self._shells.receive,
+            "Signal": self._shells.signal,
+            "Enumerate": self._enumerations.enumerate,
+            "Pull": self._enumerations.pull,
+            "Release": self._enumerations.release,
+        }
+
+    def start(self) -> None:
+        """Listen."""
+        self._listener.start()
+
+    def stop(self) -> None:
+        """End every shell, connection and thread."""
+        self._stopping.set()
+        self._shells.stop()
+        self._listener.stop()
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def open_shells(self) -> list[str]:
+        """Ids of shells that nobody has deleted."""
+        return self._shells.open_shells
+
+    @property
+    def open_connections(self) -> int:
+        """TCP connections that are open."""
+        return self._listener.connections
+
+    @property
+    def open_enumerations(self) -> int:
+        """Enumerations that wait for a Pull."""
+        return self._enumerations.contexts
+
+    def _count(self, what: str) -> None:
+        self.stats[what] += 1
+
+    def _new_handler(self) -> Callable[[HttpRequest], HttpReply]:
+        self._count("connections")
+        auth = ConnectionAuth(self._store, basic=self._plain_allowed)
+
+        def handle(request: HttpRequest) -> HttpReply:
+            self._count("requests")
+            legs = auth.legs
+            try:
+                return self._handle(request, auth)
+            finally:
+                self.stats["auth_legs"] += auth.legs - legs
+
+        return handle
+
+    def _handle(self, request: HttpRequest, auth: ConnectionAuth) -> HttpReply:
+        if request.path.split("?")[0].rstrip("/") != "/wsman":
+            return HttpReply(404)
+        if request.method != "POST":
+            return HttpReply(405, headers=[("Allow", "POST")])
+        if (
+            "wsmanidentify" in request.headers
+            and request.headers["wsmanidentify"] == "unauthenticated"
+        ):
+            return HttpReply(200, soap.identify(), [("Content-Type", _SOAP_TYPE)])
+        authenticated = auth.authenticate(request.headers.get("authorization"))
+        if isinstance(authenticated, Challenge):
+            return HttpReply(401, headers=[("WWW-Authenticate", v) for v in authenticated.values])
+        headers = [("WWW-Authenticate", authenticated)] if authenticated else []
+        if not request.body:
+            return HttpReply(200, b"", headers)
+        if len(request.body) > self._quotas.envelope_kilobytes * 1024 * 3 // 2:
+            return HttpReply(413)
+        reply = self._answer(request, auth)
+        reply.headers += headers
+        return reply
+
+    def _answer(self, request: HttpRequest, auth: ConnectionAuth) -> HttpReply:
+        sealed = request.headers.get("content-type", "").startswith("multipart/")
+        if not sealed and not self._plain_allowed:
+            return self._refuse_plain()
+        try:
+            message = auth.unseal(request.body) if sealed else request.body
+            parsed = soap.parse(message)
+        except ValueError:
+            return HttpReply(400)
+        self.stats["sealed"] += sealed
+        fault = self.faults.take(parsed.verb)
+        if fault is not None:
+            early = self._before(fault, auth)
+            if early is not None:
+                return early
+        status, body = self._dispatch(parsed, auth.user or "", fault)
+        reply = self._wrap(status, body, auth, sealed)
+        if fault is not None:
+            self._after(fault, reply)
+        return reply
+
+    def _refuse_plain(self) -> HttpReply:
+        """A host that does not allow unencrypted messages answers 500 or 401."""
+        if self._dialect in _OLD:
+            return HttpReply(401, headers=[("WWW-Authenticate", "Negotiate")])
+        return HttpReply(500)
+
+    def _dispatch(self, request: soap.Request, user: str, fault: Fault | None) -> tuple[int, bytes]:
+        try:
+            self._raise_injected(fault)
+            if next(request.body.iter(f"{{{soap.IDENTITY}}}Identify"), None) is not None:
+                return 200, soap.identify()
+            if request.verb == "Create":
+                body = self._shells.create(request, user)
+            elif request.verb in self._verbs:
+                body = self._verbs[request.verb](request)
+            else:
+                raise LabFault(
+                    2150858810,
+                    "w:ActionNotSupported",
+                    f"The action {request.verb} is not supported.",
+                )
+        except LabFault as error:
+            return 500, soap.fault(request, error, self.machine.name)
+        return 200, soap.answer(request, body, activity=self._dialect == "2022")
+
+    def _raise_injected(self, fault: Fault | None) -> None:
+        if fault is None:
+            return
+        if fault.kind is FaultKind.QUOTA_SHELLS:
+            raise self._shells.shell_quota()
+        if fault.kind is FaultKind.QUOTA_OPERATIONS:
+            raise self._shells.operation_quota()
+        if fault.kind is FaultKind.ACCESS_DENIED:
+            raise LabFault(5, "w:AccessDenied", "Access is denied.")
+
+    def _before(self, fault: Fault, auth: ConnectionAuth) -> HttpReply | None:
+        if fault.kind is FaultKind.DROP_BEFORE:
+            raise Cut
+        if fault.kind is FaultKind.HANG:
+            self._hang()
+        if fault.kind is FaultKind.LATENCY:
+            self._stopping.wait(fault.seconds)
+        if fault.kind is FaultKind.UNAUTHORIZED:
+            auth.forget()
+            return HttpReply(401, headers=[("WWW-Authenticate", "Negotiate")])
+        if fault.kind is FaultKind.UNAVAILABLE:
+            return HttpReply(503)
+        if fault.kind is FaultKind.GARBAGE:
+            return HttpReply(200, b"<html>It works!</html>", [("Content-Type", "text/html")])
+        return None
+
+    def _after(self, fault: Fault, reply: HttpReply) -> None:
+        if fault.kind is FaultKind.DROP_AFTER:
+            raise Cut
+        if fault.kind is FaultKind.HANG_AFTER:
+            self._hang()
+        if fault.kind is FaultKind.DROP_MIDWAY:
+            encoded = reply.encode()
+            raise Cut(encoded[: len(encoded) // 2])
+        if fault.kind is FaultKind.DRIP:
+            raise Drip(reply.encode(), self._stopping)
+
+    def _hang(self) -> None:
+        self._stopping.wait()
+        raise Cut
+
+    def _wrap(self, status: int, body: bytes, auth: ConnectionAuth, sealed: bool) -> HttpReply:
+        if sealed:
+            return HttpReply(status, auth.seal(body), [("Content-Type", SEALED_TYPE)])
+        return HttpReply(status, body, [("Content-Type", _SOAP_TYPE)])
+
+
+def _tls_context(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
