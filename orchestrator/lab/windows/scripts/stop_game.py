@@ -1,0 +1,75 @@
+"""Model of Stop-Game.ps1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.lab.windows.computer import Computer, Process
+from orchestrator.lab.windows.runs import ThreadedRun
+from orchestrator.lab.windows.scripts import launch
+from orchestrator.lab.windows.scripts.outcome import ScriptError
+
+
+def stop_game(run: ThreadedRun, params: Mapping[str, Any]) -> dict[str, Any]:
+    """End a session's processes, then its tasks and files."""
+    computer = run.computer
+    session_id: str = params["SessionId"]
+    record = launch.read_record(computer, session_id) or {}
+    asked = _asked(params)
+    identity = asked or record.get("launch")
+    _refuse_another(computer, identity, session_id)
+    targets = [launch.find_identity(computer, identity)] if identity else []
+    targets += [launch.find_identity(computer, each) for each in record.get("companions", [])]
+    targets += [task.process for task in launch.running_tasks(computer, session_id)]
+    living = _distinct([process for process in targets if process is not None and process.alive])
+    ended = [process for target in living for process in computer.tree(target)]
+    how = _end(run, living, float(params.get("GraceSec", 10))) if living else "already_gone"
+    found = launch.remove_traces(computer, session_id)
+    return {
+        "session_id": session_id,
+        "how": how,
+        "ended": [{"pid": process.pid, "image": process.image} for process in ended],
+        "changed": bool(living) or found,
+    }
+
+
+def _asked(params: Mapping[str, Any]) -> dict[str, Any] | None:
+    if params.get("ProcessId") is None:
+        return None
+    return {
+        "pid": params["ProcessId"],
+        "created_at": params["CreatedAt"],
+        "image": params["Image"],
+    }
+
+
+def _refuse_another(computer: Computer, identity: dict[str, Any] | None, session_id: str) -> None:
+    process = computer.process(int(identity["pid"])) if identity else None
+    if process is None or identity is None or launch.is_identity(process, identity):
+        return
+    if not any(task.running for task in launch.running_tasks(computer, session_id)):
+        launch.remove_traces(computer, session_id)
+    raise ScriptError(
+        "identity_mismatch",
+        f"PID {process.pid} is {process.image}, created {launch.moment(process.created_at)}, "
+        f"not {identity['image']}, created {identity['created_at']}",
+    )
+
+
+def _distinct(processes: list[Process]) -> list[Process]:
+    return list({process.pid: process for process in processes}.values())
+
+
+def _end(run: ThreadedRun, living: list[Process], grace: float) -> str:
+    for process in living:
+        for each in run.computer.tree(process):
+            if each.closes_on_request and grace > 0:
+                run.computer.later(0.05, lambda each=each: run.computer.exit(each, 0))  # type: ignore[misc]
+    if grace > 0:
+        run.wait_until(lambda: not any(process.alive for process in living), grace)
+    if not any(process.alive for process in living):
+        return "graceful"
+    for process in living:
+        run.computer.kill_tree(process)
+    return "forced"

@@ -1,0 +1,145 @@
+"""WMI classes of the model, each a function from the computer to its rows.
+
+Property types follow WMI: 64-bit integers are text, memory of
+Win32_OperatingSystem is in KB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from orchestrator.lab.machine import Instance, Value
+from orchestrator.lab.windows import wql
+from orchestrator.lab.windows.computer import Computer, Process
+
+Rows = list[dict[str, Value]]
+
+
+def query(computer: Computer, text: str) -> list[Instance]:
+    """Rows of a query in root/cimv2."""
+    parsed = wql.parse(text)
+    wanted = parsed.class_name.lower()
+    for name, rows in _CLASSES.items():
+        if name.lower() == wanted and (computer.has_gpu or "GPU" not in name):
+            return _select(name, rows(computer), parsed)
+    raise wql.refuse(f"The class {parsed.class_name} does not exist in the namespace.")
+
+
+def _select(name: str, rows: Rows, query: wql.Query) -> list[Instance]:
+    found = [row for row in rows if query.test(row)]
+    if query.columns is None:
+        return [Instance(name, row, projected=False) for row in found]
+    known = {key.lower(): key for row in rows for key in row}
+    for column in query.columns:
+        if known and column.lower() not in known:
+            raise wql.refuse(f"The property {column} does not exist.")
+    columns = [known.get(column.lower(), column) for column in query.columns]
+    return [Instance(name, {c: row[c] for c in columns}, projected=True) for row in found]
+
+
+def _processes(computer: Computer) -> Rows:
+    return [
+        {
+            "Caption": p.name,
+            "CommandLine": p.command_line,
+            "CreationDate": p.created_at,
+            "CSName": computer.name,
+            "ExecutablePath": p.image if "\\" in p.image else None,
+            "Handle": str(p.pid),
+            "Name": p.name,
+            "ParentProcessId": p.parent_pid,
+            "ProcessId": p.pid,
+            "SessionId": p.session_id,
+            "WorkingSetSize": str(p.memory_mb * 1024 * 1024),
+        }
+        for p in computer.processes()
+    ]
+
+
+def _operating_system(computer: Computer) -> Rows:
+    _, used, _ = computer.usage()
+    return [
+        {
+            "Caption": "Microsoft Windows Server 2022 Datacenter",
+            "CSName": computer.name,
+            "FreePhysicalMemory": str((computer.memory_mb - used) * 1024),
+            "LastBootUpTime": computer.booted_at,
+            "LocalDateTime": computer.now(),
+            "TotalVisibleMemorySize": str(computer.memory_mb * 1024),
+            "Version": "10.0.20348",
+        }
+    ]
+
+
+def _computer_system(computer: Computer) -> Rows:
+    user = computer.desktop.user
+    return [
+        {
+            "Name": computer.name,
+            "NumberOfLogicalProcessors": computer.cpus,
+            "TotalPhysicalMemory": str(computer.memory_mb * 1024 * 1024),
+            "UserName": f"{computer.name}\\{user}" if user else None,
+        }
+    ]
+
+
+def _processors(computer: Computer) -> Rows:
+    cpu, _, _ = computer.usage()
+    names = [*(str(number) for number in range(computer.cpus)), "_Total"]
+    percent = str(round(cpu * 100))
+    return [{"Name": name, "PercentProcessorTime": percent} for name in names]
+
+
+def _gpu_engines(computer: Computer) -> Rows:
+    rows: Rows = []
+    for process in computer.processes():
+        for engine, share in (("3D", process.gpu), ("VideoEncode", process.gpu / 4)):
+            if process.session_id != 0:
+                rows.append(_gpu_engine(process, engine, share))
+    return rows
+
+
+def _gpu_engine(process: Process, engine: str, share: float) -> dict[str, Value]:
+    name = f"pid_{process.pid}_luid_0x00000000_0x0000D3A6_phys_0_eng_0_engtype_{engine}"
+    return {"Name": name, "UtilizationPercentage": str(round(share * 100))}
+
+
+def _gpu_memory(computer: Computer) -> Rows:
+    used = sum(round(process.gpu * 2_000_000_000) for process in computer.processes())
+    return [{"Name": "luid_0x00000000_0x0000D3A6_phys_0", "DedicatedUsage": str(used)}]
+
+
+def _disks(_: Computer) -> Rows:
+    return [
+        {
+            "DeviceID": "C:",
+            "DriveType": 3,
+            "FreeSpace": str(120 * 2**30),
+            "Size": str(256 * 2**30),
+        }
+    ]
+
+
+def _networks(computer: Computer) -> Rows:
+    streams = len(computer.listeners)
+    return [
+        {
+            "Name": "Ethernet Adapter",
+            "BytesReceivedPersec": str(20_000 * (1 + streams)),
+            "BytesSentPersec": str(10_000 + 600_000 * streams),
+            "CurrentBandwidth": "1000000000",
+        }
+    ]
+
+
+_CLASSES: dict[str, Callable[[Computer], Rows]] = {
+    "Win32_ComputerSystem": _computer_system,
+    "Win32_LogicalDisk": _disks,
+    "Win32_OperatingSystem": _operating_system,
+    "Win32_PerfFormattedData_Counters_ProcessorInformation": _processors,
+    "Win32_PerfFormattedData_GPUPerformanceCounters_GPUAdapterMemory": _gpu_memory,
+    "Win32_PerfFormattedData_GPUPerformanceCounters_GPUEngine": _gpu_engines,
+    "Win32_PerfFormattedData_PerfOS_Processor": _processors,
+    "Win32_PerfFormattedData_Tcpip_NetworkInterface": _networks,
+    "Win32_Process": _processes,
+}
