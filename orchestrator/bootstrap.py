@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -79,7 +80,7 @@ def default_scripts() -> Path:
     checkout = Path(__file__).resolve().parent.parent / "scripts" / "powershell"
     if checkout.is_dir():
         return checkout
-    return Path(__file__).resolve().parent / "_powershell"
+    return Path(sys.prefix) / "share" / "game-orchestrator" / "powershell"
 
 
 class Broker:

@@ -1,0 +1,126 @@
+"""Errors as application/problem+json (RFC 9457), and the one table of statuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from orchestrator.domain.errors import (
+    InvalidRequest,
+    NoCapacity,
+    OrchestratorError,
+    ServerCallError,
+)
+
+STATUS: Mapping[str, int] = {
+    "invalid_request": 422,
+    "bad_json": 400,
+    "not_authenticated": 401,
+    "not_allowed": 403,
+    "not_found": 404,
+    "unknown_game": 404,
+    "unknown_server": 404,
+    "unknown_session": 404,
+    "method_not_allowed": 405,
+    "contention": 409,
+    "game_exists": 409,
+    "request_in_progress": 409,
+    "session_conflict": 409,
+    "stale_version": 412,
+    "too_large": 413,
+    "unsupported_media_type": 415,
+    "idempotency_mismatch": 422,
+    "unknown_strategy": 422,
+    "no_capacity": 429,
+    "internal_error": 500,
+    "access_denied": 502,
+    "connection_lost": 502,
+    "credentials_refused": 502,
+    "protocol_violation": 502,
+    "query_rejected": 502,
+    "server_unreachable": 502,
+    "tls_untrusted": 502,
+    "not_ready_yet": 503,
+    "quota_exceeded": 503,
+    "schema_outdated": 503,
+    "server_busy": 503,
+    "store_unavailable": 503,
+    "deadline_exceeded": 504,
+}
+"""Status of each code. A script's own code (docs/scripts.md) is 502."""
+
+SCRIPT_STATUS = 502
+_HTTP_CODES = {
+    400: "bad_json",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported_media_type",
+}
+_TITLES = {code: code.replace("_", " ").capitalize() for code in STATUS}
+_RETRY_AFTER = {"request_in_progress": 2, "contention": 1, "store_unavailable": 5, "server_busy": 5}
+PORTAL_ROUTES = frozenset({"/start_game", "/end_game", "/add_game"})
+
+
+def from_error(error: OrchestratorError) -> Response:
+    """An error of ours."""
+    extra: dict[str, Any] = {}
+    headers: dict[str, str] = {}
+    if isinstance(error, InvalidRequest):
+        extra["errors"] = [{"field": p.field, "message": p.message} for p in error.problems]
+    if isinstance(error, NoCapacity):
+        extra["reasons"] = error.reasons
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, ServerCallError):
+        extra["outcome"] = error.outcome.value
+    if error.code in _RETRY_AFTER:
+        headers["Retry-After"] = str(_RETRY_AFTER[error.code])
+    if error.code == "not_authenticated":
+        headers["WWW-Authenticate"] = 'Bearer realm="orchestrator"'
+    return problem(
+        error.code, error.message, retryable=error.retryable, extra=extra, headers=headers
+    )
+
+
+def from_http(error: HTTPException) -> Response:
+    """What Flask found wrong before any code of ours ran."""
+    status = error.code or 500
+    code = _HTTP_CODES.get(status, "bad_json" if status < 500 else "internal_error")
+    headers = {}
+    if status == 405 and getattr(error, "valid_methods", None):
+        headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))  # type: ignore[attr-defined]
+    detail = error.description or code
+    if status == 404:
+        detail = f"there is nothing at {request.path}: /openapi.json lists what there is"
+    return problem(code, detail, headers=headers)
+
+
+def problem(
+    code: str,
+    detail: str,
+    *,
+    retryable: bool = False,
+    extra: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """One problem."""
+    status = STATUS.get(code, SCRIPT_STATUS)
+    body: dict[str, Any] = {
+        "type": f"urn:orchestrator:{code}",
+        "title": _TITLES.get(code, code.replace("_", " ").capitalize()),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "retryable": retryable,
+        "instance": getattr(g, "request_id", ""),
+        **(extra or {}),
+    }
+    if request.path in PORTAL_ROUTES:
+        body["gamestatus"] = "failed"
+    response = Response(json.dumps(body), status=status, content_type="application/problem+json")
+    response.headers.update(headers or {})
+    return response

@@ -1,0 +1,202 @@
+"""Domain objects as JSON, the same for the API and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from orchestrator.api.models import GameBody
+from orchestrator.domain.decision import Decision
+from orchestrator.domain.errors import FieldProblem, InvalidRequest
+from orchestrator.domain.event import Event
+from orchestrator.domain.game import Game, LaunchSpec, Needs, Ready
+from orchestrator.domain.server import ServerRecord
+from orchestrator.domain.session import Session
+
+CONTROL_PROTO = "udp"
+"""GamingAnywhere's default for control-proto."""
+
+_DECISION = TypeAdapter(Decision)
+
+
+def moment(value: datetime | None) -> str | None:
+    """ISO 8601 in UTC with Z."""
+    return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def session_json(session: Session) -> dict[str, Any]:
+    """A session."""
+    launch, error = session.launch, session.error
+    process = None
+    if launch is not None:
+        process = {
+            "pid": launch.pid,
+            "created_at": moment(launch.created_at),
+            "image": launch.image,
+        }
+    return {
+        "id": session.id,
+        "game": session.game_id,
+        "mode": session.mode.value,
+        "server": session.server,
+        "state": session.state.value,
+        "address": session.stream_address,
+        "rtsp_url": session.rtsp_url,
+        "rtsp_port": session.ports.stream,
+        "control_port": session.ports.control,
+        "config_file": session.config_file,
+        "requested_by": session.requested_by,
+        "process": process,
+        "created_at": moment(session.created_at),
+        "updated_at": moment(session.updated_at),
+        "started_at": moment(session.started_at),
+        "ended_at": moment(session.ended_at),
+        "ended_how": session.ended_how,
+        "end_detail": session.end_detail,
+        "error": {"code": error.code, "message": error.message} if error else None,
+    }
+
+
+def portal_started(session: Session) -> dict[str, Any]:
+    """A session as the portal reads it."""
+    return {
+        "gamestatus": session.state.value,
+        "IP": session.stream_address,
+        "PID": session.launch.pid if session.launch else None,
+        "session_id": session.id,
+        "rtsp_url": session.rtsp_url,
+        "rtsp_port": session.ports.stream,
+        "control_port": session.ports.control,
+        "control_proto": CONTROL_PROTO,
+    }
+
+
+def server_json(record: ServerRecord, used: int) -> dict[str, Any]:
+    """A server; ``used`` is how many of its slots are taken."""
+    server, load = record.server, record.load
+    sample = None
+    if load is not None:
+        sample = {
+            "at": moment(load.at),
+            "cpu": load.cpu,
+            "memory": load.memory,
+            "memory_total_mb": load.memory_total_mb,
+            "memory_free_mb": load.memory_free_mb,
+            "gpu": load.gpu,
+            "desktop_user": load.desktop_user,
+        }
+    return {
+        "name": server.name,
+        "site": server.site,
+        "address": server.stream_address,
+        "health": record.health.value,
+        "health_reason": record.health_reason,
+        "drained": record.drained,
+        "present": record.present,
+        "slots": {"total": server.slots, "used": used},
+        "load": sample,
+        "labels": dict(server.labels),
+        "modes": sorted(mode.value for mode in server.modes),
+        "games": None if server.games is None else sorted(server.games),
+        "checked_at": moment(record.checked_at),
+        "version": record.version,
+    }
+
+
+def game_json(game: Game) -> dict[str, Any]:
+    """A game, in the shape that ``parse_game`` reads; the server adds ``created_at``."""
+    body: dict[str, Any] = {
+        "id": game.id,
+        "title": game.title,
+        "modes": {mode.value: _launch_json(spec) for mode, spec in sorted(game.modes.items())},
+        "needs": {
+            "cpu": game.needs.cpu,
+            "gpu": game.needs.gpu,
+            "memory_mb": game.needs.memory_mb,
+        },
+        "labels": dict(game.labels),
+    }
+    if game.created_at is not None:
+        body["created_at"] = moment(game.created_at)
+    return body
+
+
+def parse_game(body: object) -> Game:
+    """A game from its JSON; InvalidRequest names the wrong fields."""
+    try:
+        return game_from(GameBody.model_validate(body))
+    except ValidationError as error:
+        raise InvalidRequest(field_problems(error)) from None
+
+
+def game_from(body: GameBody) -> Game:
+    """A validated body as a game."""
+    modes = {
+        mode: LaunchSpec(
+            executable=launch.executable,
+            arguments=tuple(launch.arguments),
+            working_directory=launch.working_directory,
+            environment=dict(launch.environment),
+            config_file=launch.config_file,
+            hook_type=launch.hook_type,
+            elevated=launch.elevated,
+            ready=Ready(launch.ready),
+            ready_timeout=launch.ready_timeout,
+            concurrency=launch.concurrency,
+        )
+        for mode, launch in body.modes.items()
+    }
+    needs = Needs(body.needs.cpu, body.needs.gpu, body.needs.memory_mb)
+    return Game(body.id, body.title or body.id, modes, needs, dict(body.labels))
+
+
+def decision_json(decision: Decision) -> dict[str, Any]:
+    """A decision."""
+    value: dict[str, Any] = _DECISION.dump_python(decision, mode="json")
+    return value
+
+
+def parse_decision(body: Mapping[str, Any]) -> Decision:
+    """A decision from its JSON."""
+    return _DECISION.validate_python(
+        {name: body[name] for name in ("strategy", "seed", "chosen", "verdicts")}
+    )
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """An event."""
+    return {
+        "id": event.id,
+        "at": moment(event.at),
+        "kind": event.kind,
+        "message": event.message,
+        "session": event.session_id,
+        "server": event.server,
+        "data": dict(event.data),
+    }
+
+
+def field_problems(error: ValidationError) -> Sequence[FieldProblem]:
+    """Pydantic's findings, each with its dotted path."""
+    return [
+        FieldProblem(".".join(map(str, found["loc"])) or "body", found["msg"])
+        for found in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+
+
+def _launch_json(spec: LaunchSpec) -> dict[str, Any]:
+    return {
+        "executable": spec.executable,
+        "arguments": list(spec.arguments),
+        "working_directory": spec.working_directory,
+        "environment": dict(spec.environment),
+        "config_file": spec.config_file,
+        "hook_type": spec.hook_type,
+        "elevated": spec.elevated,
+        "ready": spec.ready.value,
+        "ready_timeout": spec.ready_timeout,
+        "concurrency": spec.concurrency.value if spec.concurrency else None,
+    }
