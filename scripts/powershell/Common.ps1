@@ -115,11 +115,11 @@ function ConvertTo-CommandLine {
     # where there is a space or a quote, with the backslashes that stand before
     # a quote doubled.
     param([string[]] $Argument)
-    $words = foreach ($word in $Argument) {
+    $words = @(foreach ($word in $Argument) {
         if ($word -ne '' -and $word -notmatch '[\s"]') { $word }
         else { '"' + (($word -replace '(\\*)"', '$1$1\"') -replace '(\\+)$', '$1$1') + '"' }
-    }
-    return (@($words) -join ' ')
+    })
+    return ($words -join ' ')
 }
 
 function ConvertTo-AsciiJson {

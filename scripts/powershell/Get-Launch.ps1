@@ -26,7 +26,7 @@ param(
 
 $tasks = @(Get-SessionTask $SessionId | Where-Object { $_.TaskName -match '^[A-Za-z0-9-]{1,64}$' })
 $snapshot = @(Get-ProcessSnapshot)
-$launches = foreach ($task in $tasks) {
+$launches = @(foreach ($task in $tasks) {
     $record = Get-SessionRecord $task.TaskName $task
     $found = Get-LaunchState $record $task $snapshot
     $launch = [ordered]@{ session_id = $record.session_id; state = $found.State; pid = $null; created_at = $null; image = $null }
@@ -36,5 +36,5 @@ $launches = foreach ($task in $tasks) {
     }
     $launch['companions'] = [object[]]@($found.Companions | ForEach-Object { Format-Identity $_ })
     $launch
-}
-return [ordered]@{ changed = $false; warnings = [object[]]@(); launches = [object[]]@($launches) }
+})
+return [ordered]@{ changed = $false; warnings = [object[]]@(); launches = [object[]]$launches }

@@ -127,7 +127,7 @@ function Get-ProcessTree {
     while ($parents.Count -gt 0) {
         $parent, $isAlive = $parents.Dequeue()
         foreach ($process in $Snapshot) {
-            if ($members.ContainsKey($process.Id) -or $NeverTheGame -contains $process.Name) { continue }
+            if ($process.ParentId -ne $parent.Id -or $members.ContainsKey($process.Id) -or $NeverTheGame -contains $process.Name) { continue }
             if (-not (Test-Child $process $parent $isAlive)) { continue }
             $members[$process.Id] = $process
             $parents.Enqueue(@((New-Identity $process), $true))

@@ -11,20 +11,26 @@ from powershell_source import FOLDER, Source, param_block, sources, without_lite
 
 DOCS = Path(__file__).parents[2] / "docs" / "scripts.md"
 
-APPROVED_VERBS = frozenset(
-    "Add Assert Close Complete Convert ConvertFrom ConvertTo Copy Enter Exit Find Format Get Join "
-    "Measure Merge New Read Register Remove Resolve Resume Save Select Set Split Start Stop Test "
-    "Undo Unregister Wait Write".split()
-)
 
-CMDLETS = frozenset(
-    "Add-Content Copy-Item ConvertFrom-Json ConvertTo-Json ForEach-Object Get-ChildItem "
-    "Get-CimInstance Get-Content Get-NetTCPConnection Get-ScheduledTask Get-ScheduledTaskInfo "
-    "Invoke-CimMethod New-Item New-Object New-ScheduledTaskAction New-ScheduledTaskPrincipal "
-    "New-ScheduledTaskSettingsSet Register-ScheduledTask Remove-Item Select-Object Set-Content "
-    "Set-StrictMode Sort-Object Start-ScheduledTask Start-Sleep Stop-Process Stop-ScheduledTask "
-    "Test-Path Unregister-ScheduledTask Where-Object Write-Verbose".split()
-)
+def words(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
+APPROVED_VERBS = words("""
+    Add Assert Close Complete Convert ConvertFrom ConvertTo Copy Enter Exit Find Format Get Join
+    Measure Merge New Read Register Remove Resolve Resume Save Select Set Split Start Stop Test
+    Undo Unregister Wait Write
+""")
+
+CMDLETS = words("""
+    Add-Content Copy-Item ConvertFrom-Json ConvertTo-Json ForEach-Object Get-ChildItem
+    Get-CimInstance Get-Content Get-NetTCPConnection Get-ScheduledTask Get-ScheduledTaskInfo
+    Invoke-CimMethod New-Item New-Object New-ScheduledTaskAction New-ScheduledTaskPrincipal
+    New-ScheduledTaskSettingsSet Register-ScheduledTask Remove-Item Select-Object Set-Content
+    Set-StrictMode Sort-Object Start-ScheduledTask Start-Sleep Stop-Process Stop-ScheduledTask
+    Test-Path Unregister-ScheduledTask Where-Object Write-Verbose
+""")
 """What the scripts may use of PowerShell: the stand-ins have to know these."""
 
 NEWER_THAN_5_1 = {
@@ -53,16 +59,16 @@ UNWANTED = {
     r"@['\"]\s*$": "no here-strings: the sender strips indentation",
 }
 
-ALIASES = frozenset(
-    "% ? ac cat cd clc copy cp del diff dir echo epcsv erase fl foreach ft gc gci gcim gcm gi gm "
-    "gp gps group gsv gwmi h icim icm ii ipcsv iwr kill ls measure mi mkdir mount move mv ni ogv "
-    "ps pwd rd ren ri rm rmdir rp sal saps sasv sc select set sl sleep sls sort sp spps spsv start "
-    "sv tee type where wget write".split()
-)
+ALIASES = words("""
+    % ? ac cat cd clc copy cp del diff dir echo epcsv erase fl foreach ft gc gci gcim gcm gi gm
+    gp gps group gsv gwmi h icim icm ii ipcsv iwr kill ls measure mi mkdir mount move mv ni ogv
+    ps pwd rd ren ri rm rmdir rp sal saps sasv sc select set sl sleep sls sort sp spps spsv start
+    sv tee type where wget write
+""")
 
-AUTOMATIC = frozenset(
-    "_ null true false matches env PSCmdlet WhatIfPreference ErrorActionPreference "
-    "ProgressPreference".lower().split()
+AUTOMATIC = words(
+    "_ null true false matches env pscmdlet whatifpreference erroractionpreference "
+    "progresspreference"
 )
 
 

@@ -1,0 +1,325 @@
+<#
+.SYNOPSIS
+    Stand-ins for the Windows cmdlets that our scripts use, with a state.
+.DESCRIPTION
+    A small Windows in a JSON file: processes, scheduled tasks, listening ports
+    and who is logged on. Time is real: a process is there from created until
+    ends, a port from the moment it opens. What a program does is told by its
+    entry in programs, keyed by its path in lower case:
+
+      lives        seconds until it ends by itself; missing: for ever
+      delay        seconds until it appears after its start
+      port         TCP port that it opens; "config": the last server-port of the
+                   config in its arguments
+      port_after   seconds until it opens the port
+      port_owner   "child" where its child opens the port
+      child        path of a program that it starts
+      closes       whether it ends when its window is asked to close
+      immortal     whether it survives Stop-Process
+      hidden       whether its path and command line are not told
+
+    Environment: ORCHESTRATOR_STANDINS_STATE names the file,
+    ORCHESTRATOR_STANDINS_DRIVE the folder that becomes drive C:.
+.OUTPUTS
+    None; it exports functions.
+.EXAMPLE
+    Import-Module ./WindowsStandIns.psm1
+#>
+
+$script:StateFile = $env:ORCHESTRATOR_STANDINS_STATE
+$script:Scheduler = 900
+
+if (-not (Get-PSDrive -Name C -ErrorAction SilentlyContinue)) {
+    $null = New-PSDrive -Name C -PSProvider FileSystem -Root $env:ORCHESTRATOR_STANDINS_DRIVE -Scope Global
+}
+
+function Use-State {
+    # Runs Body with the state and keeps what it changed; one process at a time.
+    param([scriptblock] $Body)
+    $lock = $null
+    while ($null -eq $lock) {
+        try { $lock = [System.IO.File]::Open("$script:StateFile.lock", 'OpenOrCreate', 'ReadWrite', 'None') }
+        catch [System.IO.IOException] { [System.Threading.Thread]::Sleep(5) }
+    }
+    try {
+        $state = [System.IO.File]::ReadAllText($script:StateFile) | ConvertFrom-Json -AsHashtable
+        & $Body $state
+        [System.IO.File]::WriteAllText("$script:StateFile.new", (ConvertTo-Json -InputObject $state -Depth 8))
+        [System.IO.File]::Move("$script:StateFile.new", $script:StateFile, $true)
+    }
+    finally { $lock.Dispose() }
+}
+
+function Get-Ticks { [datetime]::UtcNow.Ticks }
+
+function Test-Alive {
+    param($Process)
+    $now = Get-Ticks
+    return $Process.created -le $now -and ($null -eq $Process.ends -or $Process.ends -gt $now)
+}
+
+function New-Refusal {
+    # The error that Windows gives where it denies something.
+    param([string] $Command, [string] $Id = 'HRESULT 0x80070005', [string] $Category = 'PermissionDenied', [string] $Message = 'Access is denied.')
+    $exception = [System.InvalidOperationException]::new($Message)
+    [System.Management.Automation.ErrorRecord]::new($exception, "$Id,$Command", $Category, $null)
+}
+
+function Assert-Allowed {
+    param($State, [string] $Command)
+    $State.calls += $Command
+    if ($State.denied -contains $Command) { throw (New-Refusal $Command) }
+}
+
+function Get-ConfigValue {
+    # The last assignment of a key in the config that arguments name.
+    param([string] $Argument, [string] $Key)
+    $value = $null
+    $path = $Argument.Trim('"')
+    foreach ($line in @(Get-Content -LiteralPath $path)) {
+        if ($line -match "^\s*$([regex]::Escape($Key))\s*=\s*(.*?)\s*$" -and $Matches[1]) { $value = $Matches[1] }
+    }
+    return $value
+}
+
+function Add-Process {
+    # Starts a program; answers its PID.
+    param($State, [string] $Path, [string] $Argument, [int] $Parent, [long] $At)
+    $program = $State.programs[$Path.ToLowerInvariant()]
+    if ($null -eq $program) { $program = @{} }
+    if ($program.delay) { $At += [long]($program.delay * 1e7) }
+    $id = $State.next_pid
+    $State.next_pid += 4
+    $ends = $null
+    if ($null -ne $program.lives) { $ends = $At + [long]($program.lives * 1e7) }
+    $process = @{
+        pid = $id; parent = $Parent; path = $Path; name = $Path.Split('\')[-1]; command_line = "`"$Path`" $Argument".Trim()
+        session = $State.session; created = $At; ends = $ends; closes = [bool]$program.closes; immortal = [bool]$program.immortal; hidden = [bool]$program.hidden
+    }
+    $State.processes += $process
+    $owner = $id
+    $child = $program.child
+    if ($child -eq 'config') { $child = Get-ConfigValue $Argument 'game-exe' }
+    if ($child) {
+        $childId = Add-Process $State $child '' $id ($At + 1000000)
+        if ($program.port_owner -eq 'child') { $owner = $childId }
+    }
+    $port = $program.port
+    if ($port -eq 'config') { $port = Get-ConfigValue $Argument 'server-port' }
+    if ($port) { $State.listeners += @{ port = [int]$port; pid = $owner; opens = $At + [long]([double]$program.port_after * 1e7) } }
+    return $id
+}
+
+function Invoke-Program {
+    # What a task's action does.
+    param($State, $Task)
+    $now = Get-Ticks
+    if ($Task.execute -eq 'taskkill.exe') {
+        foreach ($match in [regex]::Matches($Task.argument, '/PID (\d+)')) {
+            $process = $State.processes | Where-Object { $_.pid -eq [int]$match.Groups[1].Value -and (Test-Alive $_) }
+            if ($process -and $process.closes) { $process.ends = $now + 3000000 }
+        }
+        return 0
+    }
+    if ($Task.execute -eq 'powershell.exe') {
+        $id = Add-Process $State $Task.execute $Task.argument $script:Scheduler $now
+        $State.processes[-1].ends = $now + 5000000
+        $encoded = $Task.argument.Split(' ')[-1]
+        $source = [Text.Encoding]::Unicode.GetString([Convert]::FromBase64String($encoded))
+        function Start-Process {
+            param([string] $FilePath, [string] $WorkingDirectory, [string] $ArgumentList)
+            $null = Add-Process $State $FilePath $ArgumentList $id $now
+            $State.processes[-1].environment = @{}
+            foreach ($one in $start.variables) { $State.processes[-1].environment[$one.name] = [Environment]::GetEnvironmentVariable($one.name) }
+        }
+        . ([scriptblock]::Create($source))
+        return $id
+    }
+    return (Add-Process $State $Task.execute $Task.argument $script:Scheduler $now)
+}
+
+function New-ScheduledTaskAction {
+    [CmdletBinding()]
+    param([Parameter(Mandatory)] [string] $Execute, [ValidateNotNullOrEmpty()] [string] $Argument, [ValidateNotNullOrEmpty()] [string] $WorkingDirectory)
+    [pscustomobject]@{ Execute = $Execute; Arguments = $Argument; WorkingDirectory = $WorkingDirectory }
+}
+
+function New-ScheduledTaskPrincipal {
+    [CmdletBinding()]
+    param([Parameter(Mandatory)] [string] $UserId, [ValidateSet('Interactive')] [string] $LogonType, [ValidateSet('Limited', 'Highest')] [string] $RunLevel)
+    [pscustomobject]@{ UserId = $UserId; LogonType = $LogonType; RunLevel = $RunLevel }
+}
+
+function New-ScheduledTaskSettingsSet {
+    [CmdletBinding()]
+    param([int] $Priority = 7, [timespan] $ExecutionTimeLimit = [timespan]::FromDays(3), [string] $MultipleInstances = 'Parallel', [switch] $AllowStartIfOnBatteries, [switch] $DontStopIfGoingOnBatteries, [switch] $DontStopOnIdleEnd)
+    [pscustomobject]@{
+        Priority = $Priority; ExecutionTimeLimit = [System.Xml.XmlConvert]::ToString($ExecutionTimeLimit); MultipleInstances = $MultipleInstances
+        DisallowStartIfOnBatteries = -not $AllowStartIfOnBatteries; StopIfGoingOnBatteries = -not $DontStopIfGoingOnBatteries; StopOnIdleEnd = -not $DontStopOnIdleEnd
+    }
+}
+
+function Register-ScheduledTask {
+    [CmdletBinding()]
+    param([Parameter(Mandatory)] [string] $TaskName, [Parameter(Mandatory)] [string] $TaskPath, [Parameter(Mandatory)] $Action, [Parameter(Mandatory)] $Principal, [Parameter(Mandatory)] $Settings)
+    Use-State {
+        param($state)
+        Assert-Allowed $state 'Register-ScheduledTask'
+        if ($state.tasks | Where-Object { $_.name -eq $TaskName -and $_.path -eq $TaskPath }) {
+            throw (New-Refusal 'Register-ScheduledTask' 'HRESULT 0x800700b7' 'ResourceExists' 'Cannot create a file when that file already exists.')
+        }
+        $state.tasks += @{
+            name = $TaskName; path = $TaskPath; execute = $Action.Execute; argument = $Action.Arguments; directory = $Action.WorkingDirectory
+            user = $Principal.UserId; level = $Principal.RunLevel; settings = $Settings; last_run = $null; pid = 0
+        }
+    }
+}
+
+function Select-Task {
+    param($State, [string] $TaskName, [string] $TaskPath, [string] $Command)
+    $found = @($State.tasks | Where-Object { $_.path -eq $TaskPath -and (-not $TaskName -or $_.name -eq $TaskName) })
+    if ($found.Count -eq 0) {
+        throw (New-Refusal $Command 'CmdletizationQuery_NotFound' 'ObjectNotFound' "No MSFT_ScheduledTask objects found with property 'TaskName' equal to '$TaskName'.")
+    }
+    return $found
+}
+
+function Start-ScheduledTask {
+    [CmdletBinding()]
+    param([Parameter(Mandatory)] [string] $TaskName, [Parameter(Mandatory)] [string] $TaskPath)
+    Use-State {
+        param($state)
+        Assert-Allowed $state 'Start-ScheduledTask'
+        foreach ($task in @(Select-Task $state $TaskName $TaskPath 'Start-ScheduledTask')) {
+            if ($state.processes | Where-Object { $_.pid -eq $task.pid -and (Test-Alive $_) }) { continue }
+            $task.last_run = Get-Ticks
+            $task.pid = Invoke-Program $state $task
+        }
+    }
+}
+
+function Get-ScheduledTask {
+    [CmdletBinding()]
+    param([string] $TaskName, [string] $TaskPath)
+    try {
+        Use-State {
+            param($state)
+            Assert-Allowed $state 'Get-ScheduledTask'
+            foreach ($task in @(Select-Task $state $TaskName $TaskPath 'Get-ScheduledTask')) {
+                $status = 'Ready'
+                if ($state.processes | Where-Object { $_.pid -eq $task.pid -and (Test-Alive $_) }) { $status = 'Running' }
+                [pscustomobject]@{
+                    TaskName = $task.name; TaskPath = $task.path; State = $status
+                    Actions = @([pscustomobject]@{ Execute = $task.execute; Arguments = $task.argument; WorkingDirectory = $task.directory })
+                }
+            }
+        }
+    }
+    catch { $PSCmdlet.WriteError($_) }
+}
+
+function Get-ScheduledTaskInfo {
+    [CmdletBinding()]
+    param([Parameter(Mandatory)] [string] $TaskName, [Parameter(Mandatory)] [string] $TaskPath)
+    Use-State {
+        param($state)
+        $task = @(Select-Task $state $TaskName $TaskPath 'Get-ScheduledTaskInfo')[0]
+        $time = [datetime]::new(1999, 11, 30)
+        $result = [uint32]267011
+        if ($null -ne $task.last_run) {
+            $time = [datetime]::new([long]$task.last_run, 'Utc').ToLocalTime()
+            $result = [uint32]0
+        }
+        [pscustomobject]@{ TaskName = $task.name; LastRunTime = $time; LastTaskResult = $result }
+    }
+}
+
+function Stop-ScheduledTask {
+    [CmdletBinding()]
+    param([Parameter(Mandatory)] [string] $TaskName, [Parameter(Mandatory)] [string] $TaskPath)
+    Use-State {
+        param($state)
+        $task = @(Select-Task $state $TaskName $TaskPath 'Stop-ScheduledTask')[0]
+        foreach ($process in @($state.processes | Where-Object { $_.pid -eq $task.pid -and (Test-Alive $_) })) { $process.ends = Get-Ticks }
+    }
+}
+
+function Unregister-ScheduledTask {
+    [CmdletBinding(SupportsShouldProcess = $true, ConfirmImpact = 'High')]
+    param([Parameter(Mandatory)] [string] $TaskName, [Parameter(Mandatory)] [string] $TaskPath)
+    if (-not $PSCmdlet.ShouldProcess("$TaskPath$TaskName")) { return }
+    Use-State {
+        param($state)
+        Assert-Allowed $state 'Unregister-ScheduledTask'
+        $null = Select-Task $state $TaskName $TaskPath 'Unregister-ScheduledTask'
+        $state.tasks = @($state.tasks | Where-Object { $_.name -ne $TaskName -or $_.path -ne $TaskPath })
+    }
+}
+
+function Get-CimInstance {
+    [CmdletBinding()]
+    param([Parameter(Mandatory)] [string] $ClassName, [string] $Filter)
+    Use-State {
+        param($state)
+        Assert-Allowed $state "Get-CimInstance $ClassName"
+        if ($ClassName -eq 'Win32_ComputerSystem') {
+            return [pscustomobject]@{ UserName = $state.console_user }
+        }
+        if ($ClassName -ne 'Win32_Process') { throw (New-Refusal 'Get-CimInstance' 'HRESULT 0x80041010' 'MetadataError' 'Invalid class') }
+        foreach ($process in @($state.processes | Where-Object { Test-Alive $_ })) {
+            $path = $process.path
+            $line = $process.command_line
+            if ($process.hidden) { $path = $line = $null }
+            [pscustomobject]@{
+                ProcessId = [uint32]$process.pid; ParentProcessId = [uint32]$process.parent; Name = $process.name; ExecutablePath = $path
+                CommandLine = $line; SessionId = [uint32]$process.session; CreationDate = [datetime]::new([long]$process.created, 'Utc').ToLocalTime()
+            }
+        }
+    }
+}
+
+function Invoke-CimMethod {
+    [CmdletBinding()]
+    param([Parameter(Mandatory)] $InputObject, [Parameter(Mandatory)] [string] $MethodName)
+    Use-State {
+        param($state)
+        Assert-Allowed $state 'Invoke-CimMethod'
+        if ($MethodName -ne 'GetOwner' -or -not $state.user) { return [pscustomobject]@{ ReturnValue = 2 } }
+        $domain, $user = $state.user.Split('\')
+        [pscustomobject]@{ ReturnValue = 0; Domain = $domain; User = $user }
+    }
+}
+
+function Get-NetTCPConnection {
+    [CmdletBinding()]
+    param([ValidateSet('Listen')] [string] $State, [int] $LocalPort)
+    $found = @(Use-State {
+        param($state)
+        $now = Get-Ticks
+        foreach ($listener in @($state.listeners | Where-Object { $_.port -eq $LocalPort -and $_.opens -le $now })) {
+            if ($state.processes | Where-Object { $_.pid -eq $listener.pid -and (Test-Alive $_) }) {
+                [pscustomobject]@{ LocalAddress = '0.0.0.0'; LocalPort = [uint16]$LocalPort; State = 'Listen'; OwningProcess = [uint32]$listener.pid }
+            }
+        }
+    })
+    if ($found.Count -eq 0) {
+        $PSCmdlet.WriteError((New-Refusal 'Get-NetTCPConnection' 'CmdletizationQuery_NotFound' 'ObjectNotFound' "No MSFT_NetTCPConnection objects found with property 'LocalPort' equal to '$LocalPort'."))
+    }
+    $found
+}
+
+function Stop-Process {
+    [CmdletBinding(SupportsShouldProcess = $true)]
+    param([Parameter(Mandatory)] [int] $Id, [switch] $Force)
+    if (-not $PSCmdlet.ShouldProcess("PID $Id")) { return }
+    Use-State {
+        param($state)
+        $state.calls += "Stop-Process $Id"
+        $process = $state.processes | Where-Object { $_.pid -eq $Id -and (Test-Alive $_) } | Select-Object -First 1
+        if ($null -eq $process) { throw (New-Refusal 'Stop-Process' 'NoProcessFoundForGivenId' 'ObjectNotFound' "Cannot find a process with the process identifier $Id.") }
+        if ($process.immortal) { throw (New-Refusal 'Stop-Process' 'CouldNotStopProcess' 'CloseError' "Cannot stop process $Id.") }
+        $process.ends = Get-Ticks
+    }
+}
+
+Export-ModuleMember -Function New-ScheduledTaskAction, New-ScheduledTaskPrincipal, New-ScheduledTaskSettingsSet, Register-ScheduledTask, Start-ScheduledTask, Get-ScheduledTask, Get-ScheduledTaskInfo, Stop-ScheduledTask, Unregister-ScheduledTask, Get-CimInstance, Invoke-CimMethod, Get-NetTCPConnection, Stop-Process
