@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-import waitress
 from flask import Flask
 from waitress import wasyncore
+from waitress.server import create_server
 
 from orchestrator.api.app import MAX_BODY
 from orchestrator.domain.errors import OrchestratorError
@@ -29,7 +29,7 @@ class HttpServer:
     def __init__(self, app: Flask, host: str, port: int, *, threads: int) -> None:
         self._counting = _Counting(app)
         try:
-            self._server: Any = waitress.create_server(
+            self._server: Any = create_server(
                 self._counting,
                 host=host,
                 port=port,

@@ -139,7 +139,7 @@ class Client:
     def is_ready(self) -> bool:
         """Whether the broker answers and has polled its servers."""
         try:
-            return self._http.get(f"{self.url}/readyz", timeout=2).status_code == requests.codes.ok
+            return bool(self._http.get(f"{self.url}/readyz", timeout=2).ok)
         except requests.ConnectionError:
             return False
 

@@ -44,7 +44,7 @@ def settings_options(*names: str) -> Callable[[Command], Command]:
 
 
 def _click_option(option: Option) -> Callable[[Command], Command]:
-    kind: click.ParamType
+    kind: Any
     if option.choices:
         kind = click.Choice(option.choices)
     elif option.kind is int:
