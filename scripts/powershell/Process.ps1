@@ -140,7 +140,9 @@ function Get-PortOwner {
     # PIDs that listen on a TCP port; 0 stands for one that is not told.
     param([int] $Port)
     if ($Port -le 0) { return }
-    $listeners = @(Get-NetTCPConnection -State Listen -LocalPort $Port -ErrorAction SilentlyContinue)
+    $listeners = @()
+    try { $listeners = @(Get-NetTCPConnection -State Listen -LocalPort $Port -ErrorAction SilentlyContinue) }
+    catch { if ($_.CategoryInfo.Category -ne 'ObjectNotFound') { throw } }
     foreach ($listener in $listeners) {
         if ($null -ne $listener) { [int](Get-OptionalProperty $listener 'OwningProcess' 0) }
     }

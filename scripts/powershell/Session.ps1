@@ -56,7 +56,7 @@ function Get-TaskResult {
         '0x80070005' = 'access was denied'
         '0x800702E4' = 'the program asks for the highest privileges: set elevated'
     }
-    $code = '0x{0:X8}' -f ([long]$result -band 0xFFFFFFFFL)
+    $code = '0x{0:X8}' -f ([long]$result -band 4294967295)
     if ($known.ContainsKey($code)) { return "the task's last result is $code, $($known[$code])" }
     return "the task's last result is $code"
 }
@@ -97,11 +97,12 @@ function Start-SessionTask {
 }
 
 function Remove-SessionTask {
-    # Stops and unregisters a task where it is there; answers whether it was.
-    param([string] $Name)
+    # Unregisters a task where it is there; answers whether it was. IsStopped:
+    # ends what it runs, too, for which its process must not be known.
+    param([string] $Name, [bool] $IsStopped)
     $task = @(Get-SessionTask $Name)
     if ($task.Count -eq 0) { return $false }
-    if ((Get-TaskState $task[0]) -eq 'Running') {
+    if ($IsStopped -and (Get-TaskState $task[0]) -eq 'Running') {
         try { $null = Stop-ScheduledTask -TaskName $Name -TaskPath $TaskFolder -ErrorAction Stop }
         catch { Write-Verbose "task ${Name}: $($_.Exception.Message)" }
     }
@@ -288,12 +289,12 @@ function Remove-SessionFile {
 function Remove-SessionTrace {
     # Removes a session's files and tasks, the main task last because it is the
     # lock. Answers whether a task was there (Removed) and what is left (Warnings).
-    param([string] $SessionId, [string] $Config)
+    param([string] $SessionId, [string] $Config, [bool] $IsStopped)
     $removed = $false
     $warnings = @()
     foreach ($name in @("$SessionId.close", "$SessionId.game", $SessionId)) {
         if ($name -eq $SessionId) { $warnings += @(Remove-SessionFile $SessionId $Config) }
-        try { $removed = (Remove-SessionTask $name) -or $removed }
+        try { $removed = (Remove-SessionTask $name $IsStopped) -or $removed }
         catch { $warnings += "the task $TaskFolder$name could not be removed: $($_.Exception.Message)" }
     }
     return [pscustomobject]@{ Removed = $removed; Warnings = $warnings }

@@ -239,7 +239,7 @@ function Start-CompanionGame {
     param([object] $Order, [object] $Record)
     $name = "$($Order.SessionId).game"
     $action = Get-GameAction $Order
-    $null = Remove-SessionTask $name
+    $null = Remove-SessionTask $name $false
     $null = Register-SessionTask $name $action.Execute $action.Argument $action.Directory $Record.desktop_user $Order.Elevated
     Start-SessionTask $name
     $game = New-Record $Order.SessionId
@@ -363,7 +363,7 @@ function Undo-Launch {
         $null = Stop-ProcessTree $found.Known
     }
     catch { Write-Verbose "undo: $($_.Exception.Message)" }
-    try { $null = Remove-SessionTrace $Record.session_id $Record.config }
+    try { $null = Remove-SessionTrace $Record.session_id $Record.config $true }
     catch { Write-Verbose "undo: $($_.Exception.Message)" }
 }
 

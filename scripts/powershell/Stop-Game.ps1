@@ -60,7 +60,8 @@ if (-not $PSCmdlet.ShouldProcess("$TaskFolder$SessionId", 'End the session')) {
 $outcome = Stop-Session $SessionId $record $roots $GraceSec
 $config = ''
 if ($null -ne $record) { $config = $record.config }
-$trace = Remove-SessionTrace $SessionId $config
+$isUnknown = $null -eq $asked -and ($null -eq $record -or $null -eq $record.launch)
+$trace = Remove-SessionTrace $SessionId $config $isUnknown
 return [ordered]@{
     changed    = $outcome.Ended.Count -gt 0 -or $trace.Removed
     warnings   = [object[]]@($outcome.Warnings + $trace.Warnings)

@@ -44,7 +44,7 @@ function Assert-Identity {
     if (-not $WhatIfPreference -and @(Get-ProcessTree $Snapshot $Root).Count -eq 0) {
         $config = ''
         if ($null -ne $Record) { $config = $Record.config }
-        $null = Remove-SessionTrace $SessionId $config
+        $null = Remove-SessionTrace $SessionId $config $false
     }
     throw (New-Failure 'identity_mismatch' "PID $($process.Id) is $now, not $wanted; nothing was ended")
 }
@@ -84,7 +84,7 @@ function Close-Window {
     $line = @($Process | ForEach-Object { "/PID $($_.Id)" }) -join ' '
     try {
         if (-not $user) { $user = (Find-Desktop @(Get-ProcessSnapshot)).User }
-        $null = Remove-SessionTask $name
+        $null = Remove-SessionTask $name $false
         $isElevated = $null -ne $Record -and $Record.elevated
         $null = Register-SessionTask $name 'taskkill.exe' $line '' $user $isElevated
         Start-SessionTask $name
