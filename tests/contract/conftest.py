@@ -1,0 +1,123 @@
+"""A private MariaDB, and a store on each database."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pymysql
+import pytest
+
+from orchestrator.store import Store
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a database on a mariadbd of our own, ended with the tests."""
+    daemon = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin")
+    installer = shutil.which("mariadb-install-db")
+    if daemon is None or installer is None:
+        pytest.skip("mariadb-server is not installed")
+    folder = tmp_path_factory.mktemp("mariadb")
+    data = folder / "data"
+    user = ["--user=root"] if os.geteuid() == 0 else []
+    subprocess.run(
+        [
+            installer,
+            "--no-defaults",
+            f"--datadir={data}",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            *user,
+        ],
+        check=True,
+        capture_output=True,
+    )
+    port = _free_port()
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                daemon,
+                "--no-defaults",
+                f"--datadir={data}",
+                f"--socket={folder / 's'}",
+                f"--port={port}",
+                "--bind-address=127.0.0.1",
+                "--innodb-flush-log-at-trx-commit=0",
+                "--innodb-buffer-pool-size=32M",
+                "--max-connections=400",
+                "--skip-log-bin",
+                *user,
+            ],
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        _create_database(port, process, folder / "log")
+        yield f"mysql+pymysql://root@127.0.0.1:{port}/orchestrator"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _create_database(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + 60
+    while True:
+        try:
+            connection = pymysql.connect(host="127.0.0.1", port=port, user="root")
+            break
+        except pymysql.err.OperationalError:
+            if process.poll() is not None or time.monotonic() > end:
+                raise AssertionError(
+                    f"mariadbd does not start: {log.read_text()[-2000:]}"
+                ) from None
+            process_waits(process, 0.1)
+    with connection:
+        connection.cursor().execute("CREATE DATABASE orchestrator CHARACTER SET utf8mb4")
+
+
+def process_waits(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Let a process go on for a moment, noticing when it ends."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.mariadb)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.sqlite3'}"
+    url: str = request.getfixturevalue("mariadb")
+    return _emptied(url)
+
+
+def _emptied(url: str) -> str:
+    port = int(url.split(":")[-1].split("/")[0])
+    with pymysql.connect(host="127.0.0.1", port=port, user="root") as connection:
+        cursor = connection.cursor()
+        cursor.execute("DROP DATABASE orchestrator")
+        cursor.execute("CREATE DATABASE orchestrator CHARACTER SET utf8mb4")
+    return url
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    """A store with its tables; nobody may keep a connection."""
+    store = Store(database_url, pool_size=20)
+    store.prepare()
+    yield store
+    assert store.connections_in_use() == 0
+    store.close()
