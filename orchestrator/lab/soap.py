@@ -25,7 +25,7 @@ IDENTITY = "http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd"
 _FAULT = "http://schemas.microsoft.com/wbem/wsman/1/wsmanfault"
 _FAULT_ACTION = "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault"
 _ANONYMOUS = "http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous"
-_WMI_ERROR = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/microsoft/windows/management/1/MSFT_WmiError"
+_WMI_ERROR = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/MSFT_WmiError"
 
 INVALID_SELECTORS = 2150858843
 TIMED_OUT = 2150858793

@@ -93,7 +93,7 @@ class Failed:
     def error(self, server: str, *, may_have_run: bool, partial: str = "") -> ServerCallError:
         """The error of ours; ``may_have_run``: the request would have had its effect."""
         outcome = Outcome.NOT_EXECUTED
-        if may_have_run and self.sent is Sent.MAYBE:
+        if may_have_run and self.sent is not Sent.NO:
             outcome = Outcome.UNKNOWN
         return self.kind(self.message, server=server, outcome=outcome, partial_output=partial)
 
@@ -111,9 +111,11 @@ def diagnose(error: BaseException, deadline_passed: bool) -> Failed:
         return _of_tls(error, deadline_passed)
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return Failed(ServerUnreachable, "no connection in time", Sent.NO, reusable=False)
-    if isinstance(error, requests.exceptions.Timeout) or deadline_passed:
-        message = "no answer in time"
+    if deadline_passed:
+        message = "no answer within the call's time limit"
         return Failed(DeadlineExceeded, message, Sent.MAYBE, reusable=False)
+    if isinstance(error, requests.exceptions.Timeout):
+        return Failed(ConnectionLost, "the server went silent", Sent.MAYBE, reusable=False)
     if isinstance(error, requests.ConnectionError):
         return _of_connection(error)
     if isinstance(error, (requests.RequestException, OSError)):

@@ -8,11 +8,12 @@ exit code is unknown, and what breaks afterwards does not matter.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 
 import structlog
 
-from orchestrator.domain.errors import ServerBusy
+from orchestrator.domain.errors import ConnectionLost, ServerBusy
 from orchestrator.transport.connection import KeptConnection, RequestFailed
 from orchestrator.transport.deadline import Deadline
 from orchestrator.transport.faults import INVALID_SELECTORS, OperationTimedOut
@@ -44,6 +45,7 @@ class _Run:
     shell_id: str | None = None
     command_id: str | None = None
     input_sent: bool = False
+    input_accepted: bool = False
     stdout: bytearray = field(default_factory=bytearray)
     stderr: bytearray = field(default_factory=bytearray)
 
@@ -54,34 +56,36 @@ class _Run:
 def run_command(
     pool: Pool, server: str, command: str, arguments: list[str], stdin: bytes, deadline: Deadline
 ) -> Completed:
-    """Run it; the shell is closed whatever happens.
+    """Run it, and close its shell.
 
-    Raises a ServerCallError whose ``outcome`` says whether the command had
-    its whole input, and which keeps the output so far.
+    Raises a ServerCallError whose ``outcome`` says whether the command may
+    have had its whole input, and which keeps the output so far. A connection
+    that breaks under a Receive costs one more try on another: the command
+    goes on in its shell, and asking for its output is safe to repeat.
     """
     run = _Run()
     try:
         with pool.connection(deadline) as connection:
-            try:
-                return _run(connection, run, command, arguments, stdin, deadline)
-            finally:
-                if connection.is_usable:
-                    _clean_up(connection, run)
+            _begin(connection, run, command, arguments, stdin, deadline)
+            return _finish(connection, run, deadline)
     except RequestFailed as error:
-        _clean_up_anew(pool, run)
+        if run.input_accepted and error.failed.kind is ConnectionLost:
+            with contextlib.suppress(RequestFailed, ServerBusy), pool.connection(deadline) as other:
+                return _finish(other, run, deadline)
+        _abandon(pool, run, error)
         raise error.failed.error(
             server, may_have_run=run.input_sent, partial=run.partial()
         ) from error
 
 
-def _run(
+def _begin(
     connection: KeptConnection,
     run: _Run,
     command: str,
     arguments: list[str],
     stdin: bytes,
     deadline: Deadline,
-) -> Completed:
+) -> None:
     run.shell_id = connection.call(
         deadline, "open_shell", codepage=CODEPAGE, noprofile=True, idle_timeout=IDLE_TIMEOUT
     )
@@ -89,6 +93,10 @@ def _run(
         deadline, "run_command", run.shell_id, command, arguments, console_mode_stdin=False
     )
     _send_input(connection, run, stdin, deadline)
+    run.input_accepted = True
+
+
+def _finish(connection: KeptConnection, run: _Run, deadline: Deadline) -> Completed:
     while True:
         try:
             stdout, stderr, exit_code, done = connection.call(
@@ -99,6 +107,7 @@ def _run(
         run.stdout += stdout
         run.stderr += stderr
         if done:
+            _clean_up(connection, run)
             return Completed(bytes(run.stdout), bytes(run.stderr), exit_code)
 
 
@@ -142,12 +151,17 @@ def _clean_up(connection: KeptConnection, run: _Run) -> None:
             run.shell_id = None
 
 
-def _clean_up_anew(pool: Pool, run: _Run) -> None:
-    """The connection broke under a shell: close the shell over another one.
+def _abandon(pool: Pool, run: _Run, error: RequestFailed) -> None:
+    """Close the shell of a call that failed, over whatever connection works.
 
-    Windows would end it only after its idle timeout, and with it what it runs.
+    Not where the script may be at work and only the connection broke: closing
+    the shell would kill it half-way, a task registered and a game not found.
+    It is left to finish; Windows ends the shell after its idle timeout.
     """
     if run.shell_id is None:
+        return
+    if run.input_sent and error.failed.kind is ConnectionLost:
+        log.warning("shell left to finish", shell=run.shell_id, reason=error.failed.message)
         return
     try:
         with pool.connection(Deadline.after(CLEANUP_SECONDS)) as connection:

@@ -79,11 +79,16 @@ def test_tables_of_another_version_are_refused_with_what_to_do(store: Store) -> 
 def test_a_unit_that_is_not_committed_leaves_nothing(store: Store) -> None:
     with store.unit_of_work() as uow:
         uow.games.add(make_game())
-    with pytest.raises(ZeroDivisionError), store.unit_of_work() as uow:
-        uow.games.add(make_game())
-        raise ZeroDivisionError
+    with pytest.raises(UnknownGame):
+        _add_and_fail(store)
     with store.unit_of_work(read_only=True) as uow:
         assert uow.games.list() == []
+
+
+def _add_and_fail(store: Store) -> None:
+    with store.unit_of_work() as uow:
+        uow.games.add(make_game("other"))
+        uow.games.get("none")
 
 
 def test_games_come_back_as_they_went_in(store: Store) -> None:

@@ -180,3 +180,6 @@ _COMMANDS: dict[str, Callable[[Console, str], Result]] = {
     "ver": _ver,
     "whoami": _whoami,
 }
+
+PROGRAMS = frozenset({"cmd", "hostname", "ipconfig", "tasklist", "whoami"})
+"""Those that are programs of their own, and so known to PowerShell too."""

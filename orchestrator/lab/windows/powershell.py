@@ -16,6 +16,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from orchestrator.lab.machine import ProgramRun
+from orchestrator.lab.windows.cmd import PROGRAMS, Console, run_line
 from orchestrator.lab.windows.computer import Computer, Process
 from orchestrator.lab.windows.runs import FinishedRun, ThreadedRun
 from orchestrator.lab.windows.scripts import MODELS
@@ -41,7 +42,7 @@ def run_powershell(computer: Computer, host: Process, user: str, arguments: str)
     if _READS_STDIN.search(source) and "FromBase64String" in source:
         return ThreadedRun(computer, process, _run_bootstrap)
     computer.exit(process, 0)
-    return _run_known(computer, source)
+    return _run_known(Console(computer, user), source)
 
 
 def _source(arguments: str) -> str:
@@ -55,13 +56,12 @@ def _source(arguments: str) -> str:
     return match[1].strip().strip('"') if match else arguments
 
 
-def _run_known(computer: Computer, source: str) -> ProgramRun:
+def _run_known(console: Console, source: str) -> ProgramRun:
     text = re.sub(r"\$ProgressPreference\s*=\s*'?\"?SilentlyContinue'?\"?;?", "", source).strip()
     words = re.fullmatch(r"(?:Write-Output|Write-Host|echo)?\s*(['\"])(.*)\1", text, re.DOTALL)
     leave = re.fullmatch(r"exit\s+(\d+)", text)
     known = {
-        "hostname": computer.name,
-        "$env:computername": computer.name,
+        "$env:computername": console.computer.name,
         "$psversiontable.psversion.tostring()": "5.1.20348.2340",
         "$psversiontable.psversion.major": "5",
     }
@@ -71,14 +71,32 @@ def _run_known(computer: Computer, source: str) -> ProgramRun:
         return FinishedRun(f"{known[text.lower()]}\r\n".encode(), b"", 0)
     if words is not None:
         return FinishedRun(f"{words[2]}\r\n".encode(), b"", 0)
+    program = re.fullmatch(r"([A-Za-z0-9_.]+)((?:\s+[^\s|;&$(){}]+)*)", text)
+    if program is not None and program[1].lower().removesuffix(".exe") in PROGRAMS:
+        stdout, stderr, code = run_line(console, text)
+        return FinishedRun(stdout.encode(), stderr.encode(), code)
+    if program is not None:
+        return FinishedRun(b"", _clixml(_not_found(program[1])), 1)
     return FinishedRun(b"", _clixml("This simulated server runs no PowerShell of its own."), 1)
 
 
+def _not_found(name: str) -> str:
+    """What Windows PowerShell says of a command that does not exist."""
+    return (
+        f"{name} : The term '{name}' is not recognized as the name of a cmdlet, function, script "
+        "file, or operable program. Check the spelling of the name, or if a path was included, "
+        "verify that the path is correct and try again.\r\nAt line:1 char:1\r\n"
+        f"    + CategoryInfo          : ObjectNotFound: ({name}:String) [], "
+        "CommandNotFoundException\r\n    + FullyQualifiedErrorId : CommandNotFoundException"
+    )
+
+
 def _clixml(message: str) -> bytes:
+    text = escape(message).replace("\r\n", "_x000D__x000A_")
     return (
         '#< CLIXML\r\n<Objs Version="1.1.0.1" '
         'xmlns="http://schemas.microsoft.com/powershell/2004/04">'
-        f'<S S="Error">{escape(message)}_x000D__x000A_</S></Objs>'
+        f'<S S="Error">{text}_x000D__x000A_</S></Objs>'
     ).encode()
 
 

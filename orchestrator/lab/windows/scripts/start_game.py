@@ -85,10 +85,11 @@ class _Start:
             record = launch.read_record(self.computer, self.session_id)
             return record if record is not None and "launch" in record else None
 
-        self.run.wait_until(lambda: recorded() is not None, _APPEARS)
+        self.run.wait_until(lambda: recorded() is not None, self.timeout)
         record = recorded()
         if record is None:
-            raise ScriptError("launch_failed", "the session's process never appeared")
+            message = "the session was started before and is not ready yet"
+            raise ScriptError("not_ready", message)
         process = launch.find_identity(self.computer, record["launch"])
         if process is None:
             raise ScriptError("launch_ended", "the session's process has ended")
