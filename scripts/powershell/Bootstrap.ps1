@@ -51,7 +51,7 @@ $ProgressPreference = 'SilentlyContinue'
         $id = [string]$e.FullyQualifiedErrorId
         $code = ($id -split ',')[0]
         $at = $e.InvocationInfo
-        if ($x -is [Management.Automation.ParameterBindingException] -and $at -and $at.Line -like '*$block @sent*') { $code = 'bad_parameter' }
+        if ($x -is [Management.Automation.ParameterBindingException] -and ($id -notlike '*,*' -or ($at -and $at.Line -like '*$block @sent*'))) { $code = 'bad_parameter' }
         elseif ($code -cmatch '^[a-z]+(_[a-z]+)+$' -and $id -cne [string]$e.TargetObject) { }
         elseif ($e.CategoryInfo.Category -eq 'PermissionDenied' -or $x.HResult -eq -2147024891 -or $id -match '0x80070005|0x80041003') { $code = 'access_denied' }
         else { $code = 'script_error' }
