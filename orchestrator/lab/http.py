@@ -96,7 +96,8 @@ class HttpListener:
         self._new_handler = new_handler
         self._context = context
         self._lock = threading.Lock()
-        self._open: dict[socket.socket, threading.Thread] = {}
+        self._open: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
         self._stopping = False
         self._listener = socket.create_server((host, port), backlog=1024)
         self.port: int = self._listener.getsockname()[1]
@@ -115,11 +116,11 @@ class HttpListener:
         if self._acceptor.ident is not None:
             self._acceptor.join()
         with self._lock:
-            still_open = dict(self._open)
+            still_open, threads = list(self._open), list(self._threads)
         for sock in still_open:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-        for thread in still_open.values():
+        for thread in threads:
             thread.join()
 
     @property
@@ -139,8 +140,10 @@ class HttpListener:
                 target=self._serve, args=(sock,), name=f"lab-{self.port}-connection", daemon=True
             )
             with self._lock:
-                self._open[sock] = thread
-            thread.start()
+                self._open.add(sock)
+                self._threads = [each for each in self._threads if each.is_alive()]
+                thread.start()
+                self._threads.append(thread)
 
     def _serve(self, sock: socket.socket) -> None:
         stream = sock
@@ -148,14 +151,14 @@ class HttpListener:
             if self._context is not None:
                 stream = self._context.wrap_socket(sock, server_side=True)
                 with self._lock:
-                    self._open[stream] = self._open.pop(sock)
+                    self._open.discard(sock)
+                    self._open.add(stream)
             self._converse(stream)
         except (OSError, ValueError):
             pass
         finally:
             with self._lock:
-                self._open.pop(stream, None)
-                self._open.pop(sock, None)
+                self._open -= {stream, sock}
             stream.close()
 
     def _converse(self, sock: socket.socket) -> None:

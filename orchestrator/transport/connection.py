@@ -20,7 +20,7 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.auth import HTTPBasicAuth
+from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from winrm.exceptions import WinRMOperationTimeoutError
@@ -33,6 +33,7 @@ from orchestrator.transport.deadline import Deadline, Watchdog
 from orchestrator.transport.faults import FAILURES, Failed, OperationTimedOut, Sent, diagnose
 
 _LEAST_TIMEOUT = 0.05
+_HEAD = 500
 _BASIC = frozenset({"basic", "plaintext", "ssl"})
 _PYWINRM_NAME = {"negotiate": "ntlm"}
 
@@ -109,6 +110,21 @@ def _refuse_reconnect(line: _Line) -> None:
         raise OSError("the kept connection was closed")
 
 
+class _Authenticated(AuthBase):
+    """Keeps a connection's sealing context, and leaves a 401 to us.
+
+    requests_ntlm would authenticate again and send the same bytes, sealed by
+    the context that the server has forgotten: 400 follows.
+    """
+
+    def __init__(self, auth: Any) -> None:
+        self.session_security = auth.session_security
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Connection"] = "Keep-Alive"
+        return request
+
+
 class _Transport(Transport):
     """pywinrm's transport with our adapter under it.
 
@@ -147,12 +163,16 @@ class _Transport(Transport):
         """Authenticate: pywinrm calls this in the middle of ``build_session``."""
         self._use_line(session)
         super().setup_encryption(session)
+        session.auth = _Authenticated(session.auth)
 
     def send_message(self, message: str | bytes) -> Any:
         """Send; from here on the server may have seen the message."""
         self.build_session()
         self.reached = True
-        return super().send_message(message)
+        answer = super().send_message(message)
+        if b"Envelope" not in answer[:_HEAD]:
+            raise ValueError("it is not SOAP")
+        return answer
 
     def _use_line(self, session: requests.Session) -> None:
         if isinstance(session.adapters.get("http://"), _Adapter):

@@ -79,9 +79,9 @@ class Watchdog:
     def _watch(self) -> None:
         while True:
             with self._changed:
-                action = self._next_due()
                 if self._closed:
                     return
+                action = self._next_due()
             if action is not None:
                 action()
 
