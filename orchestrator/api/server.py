@@ -101,7 +101,12 @@ class _Counting:
         with self._changed:
             self._active += 1
         try:
-            return [b"".join(self._app(environ, start_response))]
+            answer = self._app(environ, start_response)
+            try:
+                return [b"".join(answer)]
+            finally:
+                if hasattr(answer, "close"):
+                    answer.close()
         finally:
             with self._changed:
                 self._active -= 1

@@ -135,7 +135,7 @@ def test_1000_starts_and_ends_leave_nothing_over(house: House, tmp_path: Path) -
         assert computer.tasks == {}
         assert computer.listeners == {}
         assert computer.files.listing(r"C:\ProgramData\Orchestrator") == []
-        names = [path for path in computer.files.listing(r"C:\GamingAnywhere\config")]
+        names = list(computer.files.listing(r"C:\GamingAnywhere\config"))
         assert len(names) == 2
         assert server.open_shells == []
         assert server.open_connections <= 8 + 1

@@ -1,0 +1,80 @@
+"""The application on fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from orchestrator.api import ApiServices, Readiness, create_app
+from orchestrator.domain.token import Role
+from orchestrator.services.add_game import AddGame
+from orchestrator.services.end_game import EndGame
+from orchestrator.services.in_flight import InFlight
+from orchestrator.services.manage_servers import ManageServers
+from orchestrator.services.preview_placement import PreviewPlacement
+from orchestrator.services.retry import Retry
+from orchestrator.services.start_game import StartGame
+from orchestrator.services.tokens import Tokens
+from orchestrator.store import Store
+from orchestrator.web import create_blueprint
+from tests.fakes import FakeClock, FakeGateway, SequentialIds, fill, make_game, make_server
+
+
+@dataclass
+class Desk:
+    """The application, what is behind it, and a token of each role."""
+
+    app: Flask
+    store: Store
+    gateway: FakeGateway
+    clock: FakeClock
+    tokens: dict[Role, str]
+    readiness: list[Readiness]
+
+    def call(
+        self, method: str, path: str, role: Role | None = Role.ADMIN, **options: Any
+    ) -> TestResponse:
+        client: FlaskClient = self.app.test_client()
+        headers = dict(options.pop("headers", {}))
+        if role is not None:
+            headers["Authorization"] = f"Bearer {self.tokens[role]}"
+        return client.open(path, method=method, headers=headers, **options)
+
+    def post(self, path: str, body: object, **options: Any) -> TestResponse:
+        return self.call("POST", path, json=body, **options)
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self.call("GET", path, **options)
+
+
+@pytest.fixture
+def desk(store: Store) -> Desk:
+    fill(store, [make_server("a"), make_server("b", slots=0)], [make_game()])
+    gateway, clock, flights = FakeGateway(), FakeClock(), InFlight()
+    units, retry = store.unit_of_work, Retry(clock)
+    tokens = Tokens(units, clock)
+    readiness = [Readiness(True)]
+    ready: Callable[[], Readiness] = lambda: readiness[0]  # noqa: E731 - read when asked
+    app = create_app(
+        ApiServices(
+            start_game=StartGame(units, gateway, clock, SequentialIds(), retry, flights),
+            end_game=EndGame(units, gateway, clock, retry, flights),
+            add_game=AddGame(units, clock),
+            manage_servers=ManageServers(units, clock, retry),
+            preview_placement=PreviewPlacement(units, SequentialIds()),
+            tokens=tokens,
+            units=units,
+            clock=clock,
+            readiness=ready,
+        ),
+        version="0",
+    )
+    app.register_blueprint(create_blueprint())
+    made = {role: tokens.create(role, role.value)[1] for role in Role}
+    return Desk(app, store, gateway, clock, made, readiness)

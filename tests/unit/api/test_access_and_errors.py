@@ -1,0 +1,204 @@
+"""Who may call what, and that nothing one can send is a 500."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from openapi_spec_validator import validate
+
+from orchestrator.api.access import ROLES
+from orchestrator.api.problems import STATUS
+from orchestrator.domain import errors
+from orchestrator.domain.token import Role
+from tests.unit.api.conftest import Desk
+
+
+def _routes(desk: Desk) -> set[str]:
+    return {
+        f"{method} {rule.rule}"
+        for rule in desk.app.url_map.iter_rules()
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+        if not rule.rule.startswith(("/static", "/openapi/"))
+    }
+
+
+def _filled(route: str) -> tuple[str, str]:
+    method, path = route.split(" ")
+    return method, re.sub(r"<[^>]+>", "x", path)
+
+
+def test_every_route_has_a_role_and_every_role_a_route(desk: Desk) -> None:
+    assert _routes(desk) == set(ROLES)
+
+
+def test_without_a_token_only_health_and_the_page_answer(desk: Desk) -> None:
+    for route, role in ROLES.items():
+        method, path = _filled(route)
+        answer = desk.call(method, path, role=None)
+        if role is None:
+            assert answer.status_code in {200, 404}
+        else:
+            assert answer.status_code == 401, route
+            assert answer.json["code"] == "not_authenticated"
+            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    assert desk.get("/nothing", role=None).status_code == 401
+
+
+def test_each_role_gets_as_far_as_it_should(desk: Desk) -> None:
+    for route, needed in ROLES.items():
+        if needed is None:
+            continue
+        method, path = _filled(route)
+        for role in Role:
+            answer = desk.call(method, path, role=role)
+            assert (answer.status_code == 403) is not role.covers(needed), (route, role)
+
+
+@pytest.mark.parametrize("token", ["", "x", "orch_000000000000_" + "a" * 43])
+def test_a_wrong_token_is_refused(desk: Desk, token: str) -> None:
+    answer = desk.call(
+        "GET", "/api/v1/games", role=None, headers={"Authorization": f"Bearer {token}"}
+    )
+    assert answer.status_code == 401
+
+
+def test_a_revoked_token_is_refused(desk: Desk) -> None:
+    with desk.store.unit_of_work() as uow:
+        uow.tokens.revoke(desk.tokens[Role.VIEWER].split("_")[1], desk.clock.now())
+        uow.commit()
+    assert desk.get("/api/v1/games", role=Role.VIEWER).status_code == 401
+
+
+def test_the_openapi_is_valid_and_has_every_route(desk: Desk) -> None:
+    document = desk.get("/openapi.json").json
+    validate(document)
+    documented = {
+        f"{method.upper()} {path}"
+        for path, operations in document["paths"].items()
+        for method in operations
+    }
+    shown = {
+        re.sub(r"<string:(\w+)>", r"{\1}", route)
+        for route in _routes(desk)
+        if route not in {"GET /", "GET /assets/<path:name>", "GET /openapi.json"}
+    }
+    assert documented == shown
+
+
+def test_every_error_has_a_status(desk: Desk) -> None:
+    leaves = [
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type)
+        and issubclass(kind, errors.OrchestratorError)
+        and not kind.__subclasses__()
+        and kind not in {errors.ScriptFailed, errors.InventoryError}
+    ]
+    assert {kind.code for kind in leaves} <= set(STATUS)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/start_game", {"gameID": "chess"}, "excutemode"),
+        ("/start_game", {"gameID": 5, "excutemode": "process"}, "gameID"),
+        ("/start_game", {"gameID": "chess", "excutemode": "fast"}, "excutemode"),
+        ("/start_game", {"gameID": "chess", "excutemode": "process", "x": 1}, "x"),
+        ("/start_game", {"gameID": "a\0b", "excutemode": "process"}, "gameID"),
+        ("/start_game", {"gameID": "a\ud800b", "excutemode": "process"}, "gameID"),
+        (
+            "/start_game",
+            {"gameID": "chess", "excutemode": "periodic", "configfile": "../x"},
+            "config_file",
+        ),
+        ("/end_game", {"serverip": "a", "pid": "many"}, "pid"),
+        ("/end_game", {"serverip": "a", "pid": 2**64}, "pid"),
+        ("/end_game", {"serverip": "a", "pid": 0}, "pid"),
+        ("/api/v1/sessions", {"game": "chess", "mode": "sunshine"}, "mode"),
+        ("/api/v1/sessions", [], "body"),
+        ("/api/v1/games", {"id": "-x", "modes": {"process": {"executable": "C:\\a.exe"}}}, "id"),
+        (
+            "/api/v1/games",
+            {"id": "x", "modes": {"process": {"executable": "a.exe"}}},
+            "modes.process.executable",
+        ),
+        (
+            "/api/v1/games",
+            {"id": "x", "modes": {"process": {"executable": "C:\\a.exe"}}, "needs": {"cpu": -1}},
+            "needs.cpu",
+        ),
+        ("/api/v1/games", {"id": "x", "modes": {}}, "modes"),
+    ],
+)
+def test_a_wrong_field_is_422_and_named(desk: Desk, path: str, body: Any, field: str) -> None:
+    answer = desk.post(path, body)
+    assert answer.status_code == 422, answer.text
+    assert field in [error["field"] for error in answer.json["errors"]], answer.text
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        ({"data": b"{", "content_type": "application/json"}, 400),
+        ({"data": b'{"a": NaN}', "content_type": "application/json"}, 400),
+        ({"data": b"\xff", "content_type": "application/json"}, 400),
+        ({"data": b"[" * 100_000, "content_type": "application/json"}, 400),
+        ({"data": b"a=b", "content_type": "application/x-www-form-urlencoded"}, 415),
+        ({"data": b"x" * (2**20 + 1), "content_type": "application/json"}, 413),
+        ({"data": b"", "content_type": "application/json"}, 422),
+        ({"data": b"null", "content_type": "application/json"}, 422),
+    ],
+)
+def test_a_body_that_is_no_json_object_is_refused(
+    desk: Desk, options: dict[str, Any], status: int
+) -> None:
+    answer = desk.call("POST", "/start_game", **options)
+    assert answer.status_code == status, answer.text
+    assert answer.content_type == "application/problem+json"
+    assert answer.json["gamestatus"] == "failed"
+
+
+def test_unknown_paths_methods_and_queries_are_problems(desk: Desk) -> None:
+    assert desk.get("/nothing").json["code"] == "not_found"
+    wrong = desk.call("DELETE", "/api/v1/games")
+    assert (wrong.status_code, wrong.json["code"]) == (405, "method_not_allowed")
+    assert "GET" in wrong.headers["Allow"]
+    query = desk.get("/api/v1/sessions?limit=0")
+    assert (query.status_code, query.json["errors"][0]["field"]) == (422, "limit")
+    assert desk.get("/api/v1/sessions/none").json["code"] == "unknown_session"
+    assert desk.get("/api/v1/sessions?before=none").status_code == 404
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+_names = st.sampled_from(
+    ["gameID", "excutemode", "configfile", "filename", "serverip", "pid", "session_id", "game",
+     "mode", "config_file", "strategy", "id", "modes", "needs", "labels", "title"]
+)  # fmt: skip
+_values = _json | st.sampled_from(["chess", "process", "periodic", {"process": {}}, -1, 2**70])
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    path=st.sampled_from([_filled(r) for r in ROLES if r.startswith("POST")]),
+    body=st.dictionaries(_names, _values, max_size=5) | _json,
+)
+def test_nothing_that_can_be_sent_is_a_500(desk: Desk, path: tuple[str, str], body: Any) -> None:
+    answer = desk.post(path[1], body)
+    assert answer.status_code < 500, answer.text
+    if answer.status_code >= 400:
+        assert answer.content_type == "application/problem+json"
+        assert answer.json["detail"]

@@ -1,0 +1,194 @@
+"""What each route answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.api import Readiness
+from orchestrator.domain.errors import ConnectionLost, ScriptFailed
+from orchestrator.domain.token import Role
+from tests.unit.api.conftest import Desk
+
+GAME = {
+    "id": "go",
+    "title": "圍棋",
+    "modes": {"process": {"executable": r"C:\Games\go.exe", "ready": "process"}},
+}
+
+
+def test_the_portals_contract(desk: Desk) -> None:
+    started = desk.post("/start_game", {"gameID": "chess", "excutemode": "Event-Driven"})
+    assert (started.status_code, started.json) == (
+        200,
+        {
+            "gamestatus": "running",
+            "IP": "a.example",
+            "PID": 4000,
+            "session_id": "s-1",
+            "rtsp_url": "rtsp://a.example:8554/desktop",
+            "rtsp_port": 8554,
+            "control_port": 8555,
+            "control_proto": "udp",
+        },
+    )
+    wrong = desk.post(
+        "/end_game", {"filename": "notepad.exe", "serverip": "a.example", "pid": 4000}
+    )
+    assert (wrong.status_code, wrong.json["gamestatus"]) == (409, "failed")
+    ended = desk.post("/end_game", {"filename": "chess.exe", "serverip": "a.example", "pid": 4000})
+    assert ended.json == {"gamestatus": "ended", "session_id": "s-1", "detail": None}
+    again = desk.post("/end_game", {"filename": "", "serverip": "a.example", "pid": 4000})
+    assert again.json["gamestatus"] == "ended"
+
+
+def test_the_portal_adds_a_game_by_its_own_names(desk: Desk) -> None:
+    body = {"gameID": "go", "gamename": "Go", "modes": GAME["modes"]}
+    first = desk.post("/add_game", body)
+    assert (first.status_code, first.json) == (201, {"gamestatus": "added", "gameID": "go"})
+    assert desk.post("/add_game", body).json == {"gamestatus": "exists", "gameID": "go"}
+    assert desk.post("/add_game", {**body, "gamename": "x"}).json["code"] == "game_exists"
+
+
+def test_sessions_from_start_to_end(desk: Desk) -> None:
+    created = desk.post("/api/v1/sessions", {"game": "chess", "mode": "process"})
+    assert created.status_code == 201
+    assert created.headers["Location"] == "/api/v1/sessions/s-1"
+    assert created.headers["ETag"] == '"2"'
+    assert desk.get("/api/v1/sessions/s-1").json == created.json
+    listed = desk.get("/api/v1/sessions?state=running&server=a&limit=1").json
+    assert [session["id"] for session in listed["sessions"]] == ["s-1"]
+    assert listed["next"] == "s-1"
+    assert desk.get("/api/v1/sessions?before=s-1").json == {"sessions": [], "next": None}
+    decision = desk.get("/api/v1/sessions/s-1/decision").json
+    assert decision["chosen"] == "a"
+    assert {v["server"]: v["rejected_by"] for v in decision["verdicts"]} == {
+        "a": None,
+        "b": "slot_free",
+    }
+    assert desk.post("/api/v1/sessions/s-1/end", None).json["state"] == "ended"
+    assert desk.call("DELETE", "/api/v1/sessions/s-1").json["ended_how"] == "graceful"
+    kinds = [event["kind"] for event in desk.get("/api/v1/events?session=s-1").json["events"]]
+    assert kinds == ["session_ended", "session_ending", "session_running", "session_reserved"]
+
+
+def test_an_unknown_outcome_is_202_and_starting(desk: Desk) -> None:
+    desk.gateway.fail_after["launch"] = ConnectionLost("broke", server="a")
+    created = desk.post("/api/v1/sessions", {"game": "chess", "mode": "process"})
+    assert (created.status_code, created.json["state"]) == (202, "starting")
+    assert created.json["error"]["code"] == "connection_lost"
+
+
+def test_a_scripts_error_is_a_problem_with_its_own_code(desk: Desk) -> None:
+    desk.gateway.fail_before["launch"] = ScriptFailed("desktop_missing", "nobody", server="a")
+    failed = desk.post("/start_game", {"gameID": "chess", "excutemode": "process"})
+    assert failed.status_code == 502
+    assert failed.content_type == "application/problem+json"
+    assert failed.json["code"] == "desktop_missing"
+    assert failed.json["outcome"] == "executed"
+    assert failed.json["type"] == "urn:orchestrator:desktop_missing"
+
+
+def test_no_capacity_is_429_with_reasons_and_retry_after(desk: Desk) -> None:
+    for _ in range(4):
+        desk.post("/api/v1/sessions", {"game": "chess", "mode": "process"})
+    full = desk.post("/api/v1/sessions", {"game": "chess", "mode": "process"})
+    assert (full.status_code, full.headers["Retry-After"]) == (429, "10")
+    assert full.json["retryable"] is True
+    assert full.json["reasons"] == {
+        "a": "has no free slot (4 of 4 taken)",
+        "b": "has no free slot (0 of 0 taken)",
+    }
+
+
+def test_servers_are_drained_and_resumed_by_version(desk: Desk) -> None:
+    server = desk.get("/api/v1/servers/a")
+    assert server.json["slots"] == {"total": 4, "used": 0}
+    assert server.json["load"]["memory"] == 0.25
+    stale = desk.post("/api/v1/servers/a/drain", None, headers={"If-Match": '"99"'})
+    assert (stale.status_code, stale.json["code"]) == (412, "stale_version")
+    drained = desk.post(
+        "/api/v1/servers/a/drain", None, headers={"If-Match": server.headers["ETag"]}
+    )
+    assert drained.json["drained"] is True
+    refused = desk.post("/api/v1/sessions", {"game": "chess", "mode": "process"})
+    assert refused.json["reasons"]["a"] == "is drained"
+    assert desk.post("/api/v1/servers/a/resume", None).json["drained"] is False
+    assert [s["name"] for s in desk.get("/api/v1/servers").json["servers"]] == ["a", "b"]
+
+
+def test_a_dry_run_starts_nothing(desk: Desk) -> None:
+    decision = desk.post("/api/v1/placements", {"game": "chess", "mode": "process"}).json
+    assert decision["chosen"] == "a"
+    assert desk.gateway.orders == []
+    unknown = desk.post(
+        "/api/v1/placements", {"game": "chess", "mode": "process", "strategy": "none"}
+    )
+    assert (unknown.status_code, unknown.json["code"]) == (422, "unknown_strategy")
+
+
+def test_games_are_added_and_read_back(desk: Desk) -> None:
+    added = desk.post("/api/v1/games", GAME)
+    assert (added.status_code, added.headers["Location"]) == (201, "/api/v1/games/go")
+    assert desk.get("/api/v1/games/go").json["title"] == "圍棋"
+    assert desk.post("/api/v1/games", GAME).status_code == 200
+    assert [game["id"] for game in desk.get("/api/v1/games").json["games"]] == ["chess", "go"]
+
+
+def test_health_needs_no_token_and_says_what_is_missing(desk: Desk) -> None:
+    assert desk.get("/healthz", role=None).json == {"status": "ok", "missing": []}
+    assert desk.get("/readyz", role=None).status_code == 200
+    desk.readiness[0] = Readiness(False, ("servers: the first poll is not done",))
+    waiting = desk.get("/readyz", role=None)
+    assert waiting.status_code == 503
+    assert waiting.json["missing"] == ["servers: the first poll is not done"]
+
+
+def test_a_request_id_is_kept_or_made(desk: Desk) -> None:
+    assert (
+        desk.get("/healthz", headers={"X-Request-Id": "abc-1"}).headers["X-Request-Id"] == "abc-1"
+    )
+    made = desk.get("/healthz", headers={"X-Request-Id": "no good\t"}).headers["X-Request-Id"]
+    assert len(made) == 36
+
+
+def test_a_key_whose_request_is_under_way_is_409_and_can_be_taken_over_later(desk: Desk) -> None:
+    headers = {"Idempotency-Key": "k"}
+    body = {"game": "chess", "mode": "process"}
+    desk.post("/api/v1/sessions", body, headers=headers)
+    with desk.store.unit_of_work() as uow:
+        uow.idempotency.finish(desk.tokens[Role.ADMIN].split("_")[1], "k", None, "", {})  # type: ignore[arg-type]
+        uow.commit()
+    busy = desk.post("/api/v1/sessions", body, headers=headers)
+    assert (busy.status_code, busy.json["code"]) == (409, "request_in_progress")
+    desk.clock.advance(300)
+    taken_over = desk.post("/api/v1/sessions", body, headers=headers)
+    assert taken_over.status_code == 201
+    assert len(desk.gateway.orders) == 1
+
+
+def test_a_refusal_gives_its_key_back(desk: Desk) -> None:
+    headers = {"Idempotency-Key": "k"}
+    body = {"game": "chess", "mode": "process"}
+    desk.gateway.fail_before["launch"] = ScriptFailed("port_in_use", "taken", server="a")
+    assert desk.post("/api/v1/sessions", body, headers=headers).status_code == 502
+    again = desk.post("/api/v1/sessions", body, headers=headers)
+    assert (again.status_code, again.json["code"]) == (502, "port_in_use")
+
+
+@pytest.mark.parametrize("key", ["", "with space", "ü", "x" * 256])
+def test_a_key_that_cannot_be_one_is_refused(desk: Desk, key: str) -> None:
+    answer = desk.post(
+        "/api/v1/sessions",
+        {"game": "chess", "mode": "process"},
+        headers={"Idempotency-Key": key.encode("utf-8").decode("latin-1")},
+    )
+    assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, "Idempotency-Key")
+
+
+def test_the_page_is_served_with_a_strict_policy(desk: Desk) -> None:
+    page = desk.get("/", role=None)
+    assert page.status_code == 200
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    for asset in ("overview.js", "overview.css"):
+        assert desk.get(f"/assets/{asset}", role=None).status_code == 200
+    assert desk.get("/assets/../../config.py", role=None).status_code in {401, 404}
