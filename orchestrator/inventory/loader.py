@@ -2,44 +2,31 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from orchestrator.domain.errors import InventoryError, InventoryProblem
-from orchestrator.domain.server import Connection, Server
-from orchestrator.inventory.groups import Tree, inventory_files
-from orchestrator.inventory.nodes import Node, read_yaml
-from orchestrator.inventory.values import Resolver, Unresolved, Vault
-from orchestrator.inventory.variables import KNOWN, SECRETS, shown, unknown_variable
+from orchestrator.inventory.conflicts import check_endpoints, check_streams
+from orchestrator.inventory.files import inventory_files
+from orchestrator.inventory.groups import Tree
+from orchestrator.inventory.nodes import Node
+from orchestrator.inventory.parsing import Parser
+from orchestrator.inventory.servers import HostReader, InventoryEntry
+from orchestrator.inventory.values import Resolver, is_template
+from orchestrator.inventory.variables import is_secret, unknown_variable
+from orchestrator.inventory.vault import Vault
 
-_HTTP_PORT = 5985
-_HTTPS_PORT = 5986
-_BASIC = frozenset({"basic", "plaintext"})
-_ALIASES = {
-    "ansible_winrm_host": "ansible_host",
-    "ansible_winrm_port": "ansible_port",
-    "ansible_winrm_user": "ansible_user",
-    "ansible_winrm_pass": "ansible_password",
-    "ansible_winrm_password": "ansible_password",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class InventoryEntry:
-    """A server and how to reach it."""
-
-    server: Server
-    connection: Connection
+_HIDDEN = "(hidden)"
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The servers of an inventory, by name."""
+    """The servers of an inventory, by name, and the files they were read from."""
 
     entries: tuple[InventoryEntry, ...]
+    sources: tuple[str, ...] = ()
 
 
 def load_inventory(
@@ -48,12 +35,15 @@ def load_inventory(
     environment: Mapping[str, str],
     vault_password_file: Path | None = None,
 ) -> Inventory:
-    """Read an inventory file or folder; InventoryError with every problem there is."""
-    loader = _Loader(path, environment, vault_password_file)
-    entries = loader.entries()
-    if loader.problems:
-        raise InventoryError(sorted(loader.problems, key=lambda p: (p.path, p.line, p.column)))
-    return Inventory(entries)
+    """Read an inventory file or folder; InventoryError with every problem there is.
+
+    ``environment`` is where ``lookup('env', …)`` looks, and names the vault's
+    password file by ``ANSIBLE_VAULT_PASSWORD_FILE`` where none is given.
+    """
+    reading = _Reading(path, environment, vault_password_file)
+    entries = reading.entries()
+    reading.raise_problems()
+    return Inventory(entries, tuple(map(str, reading.sources)))
 
 
 def to_ansible_list(
@@ -63,213 +53,97 @@ def to_ansible_list(
     vault_password_file: Path | None = None,
     show_secrets: bool = False,
 ) -> dict[str, Any]:
-    """What was understood, in the form of ``ansible-inventory --list``."""
-    loader = _Loader(path, environment, vault_password_file)
-    if loader.problems:
-        raise InventoryError(loader.problems)
-    tree = loader.tree
-    hostvars = {
-        name: {
-            key: "(blank)" if key in SECRETS and not show_secrets else node.plain()
-            for key, node in tree.variables_of(name).items()
-        }
-        for name in tree.hosts
-    }
-    listed: dict[str, Any] = {"_meta": {"hostvars": hostvars}}
+    """What was understood, in the form of ``ansible-inventory --list``.
+
+    Groups with hosts and children, and ``_meta.hostvars``: every variable of
+    every host as written, templates not filled in. Secrets in clear text are
+    hidden unless ``show_secrets``.
+    """
+    reading = _Reading(path, environment, vault_password_file)
+    reading.raise_problems()
+    tree = reading.tree
+    listed: dict[str, Any] = {"_meta": {"hostvars": _host_variables(tree, show_secrets)}}
     for name, group in tree.groups.items():
         body: dict[str, Any] = {}
         if group.hosts and name != "all":
-            body["hosts"] = sorted(group.hosts)
+            body["hosts"] = list(group.hosts)
         if group.children:
-            body["children"] = sorted(group.children)
+            body["children"] = list(group.children)
         if body:
             listed[name] = body
     return listed
 
 
-class _Loader:
+class _Reading:
+    """One reading of an inventory: its tree, and the problems found so far."""
+
     def __init__(
         self, path: Path, environment: Mapping[str, str], vault_password_file: Path | None
     ) -> None:
-        self.problems: list[InventoryProblem] = []
-        self._path = path
+        self._problems: list[InventoryProblem] = []
         self._environment = environment
-        self._vault = Vault(vault_password_file)
-        self.tree = Tree(self._report)
-        self._read()
+        named = environment.get("ANSIBLE_VAULT_PASSWORD_FILE")
+        self._vault = Vault(vault_password_file or (Path(named).expanduser() if named else None))
+        parser = Parser(self._report, self._vault)
+        for file in inventory_files(path, self._report):
+            parser.add_inventory(file)
+        self.tree = parser.finish(path if path.is_dir() else path.parent)
+        self.sources = parser.sources
+        self._check_names()
+        if not self.tree.hosts and not self._problems:
+            message = "there are no hosts: write 'all:', then 'hosts:', then 'NAME:', each indented"
+            self._report(InventoryProblem(str(path), 1, 1, message))
 
     def entries(self) -> tuple[InventoryEntry, ...]:
-        """A server for each host; what is wrong is in ``problems``."""
-        entries = []
-        addresses: dict[tuple[str, int], str] = {}
+        """A server for each host that is right, by name."""
+        checked = []
         for name in sorted(self.tree.hosts):
-            host = _HostReader(self, name)
-            entry = host.entry()
-            if entry is None:
-                continue
-            address = entry.connection.host, entry.connection.port
-            if address in addresses:
-                where = f"{address[0]}:{address[1]}"
-                host.problem("ansible_host", f"{name} and {addresses[address]} are both {where}")
-            addresses[address] = name
-            entries.append(entry)
-        return tuple(entries)
+            host, nodes = self.tree.hosts[name], self.tree.variables_of(name)
+            resolver = Resolver(host, nodes, self._environment, self._vault, self._report)
+            reader = HostReader(host, nodes, resolver, self._report)
+            entry = reader.entry()
+            if entry is not None:
+                checked.append((entry, reader))
+        check_endpoints(checked, self._report)
+        check_streams(checked, self._report)
+        return tuple(entry for entry, _ in checked)
 
-    def resolver(self, name: str, variables: Mapping[str, Node]) -> Resolver:
-        """Finds out a host's values."""
-        return Resolver(name, variables, self._environment, self._vault, self._report)
+    def raise_problems(self) -> None:
+        """InventoryError where there is any problem, in the order of files and lines."""
+        if self._problems:
+            raise InventoryError(
+                sorted(set(self._problems), key=lambda p: (p.path, p.line, p.column, p.message))
+            )
 
     def _report(self, problem: InventoryProblem) -> None:
-        if problem not in self.problems:
-            self.problems.append(problem)
+        self._problems.append(problem)
 
-    def report(self, problem: InventoryProblem) -> None:
-        """Something is wrong."""
-        self._report(problem)
-
-    def _read(self) -> None:
-        files = inventory_files(self._path)
-        for file in files:
-            node = read_yaml(file, self._report)
-            if node is not None and node.value is not None:
-                self.tree.add(node)
-        folder = self._path if self._path.is_dir() else self._path.parent
-        self.tree.finish()
-        self.tree.add_variable_files(folder)
+    def _check_names(self) -> None:
         for variables in self.tree.all_variables():
             for name, node in variables.items():
                 message = unknown_variable(name)
                 if message is not None:
                     self._report(node.problem(message))
-        if not self.tree.hosts and not self.problems:
-            message = "there are no hosts: write all: / hosts: / NAME: one below the other"
-            self._report(InventoryProblem(str(self._path), 1, 1, message))
 
 
-class _HostReader:
-    """One host's variables, checked."""
-
-    def __init__(self, loader: _Loader, name: str) -> None:
-        self._loader = loader
-        self._name = name
-        self._nodes = loader.tree.variables_of(name)
-        self._values: dict[str, Any] = {}
-        self._wrong = False
-        self._resolver = loader.resolver(name, self._nodes)
-        self._check_all()
-
-    def entry(self) -> InventoryEntry | None:
-        """The server, or None where something is wrong with it."""
-        get = self._values.get
-        address = get("ansible_host", self._name)
-        scheme, port = self._endpoint()
-        connection = Connection(
-            host=address,
-            port=port,
-            scheme=scheme,
-            transport=get("ansible_winrm_transport", "ntlm"),
-            user=get("ansible_user", ""),
-            password=get("ansible_password", ""),
-            validate_certificate=get("ansible_winrm_server_cert_validation") != "ignore",
-            ca_file=get("ansible_winrm_ca_trust_path"),
-            operation_timeout=get("ansible_winrm_operation_timeout_sec", 20),
-            read_timeout=get("ansible_winrm_read_timeout_sec", 30),
-            path=get("ansible_winrm_path", "/wsman"),
-            message_encryption=get("ansible_winrm_message_encryption", "auto"),
-        )
-        given: dict[str, Any] = {
-            field: self._values[f"orchestrator_{field}"]
-            for field in _SERVER_FIELDS
-            if f"orchestrator_{field}" in self._values
-        }
-        server = Server(
-            name=self._name,
-            address=address,
-            stream_address=get("orchestrator_stream_address", address),
-            **given,
-        )
-        self._check_together(server, connection)
-        return None if self._wrong else InventoryEntry(server, connection)
-
-    def problem(self, variable: str, message: str) -> None:
-        """Something wrong, at the variable's value or where the host is named."""
-        self._wrong = True
-        node = self._nodes.get(variable) or self._loader.tree.hosts[self._name].named_at
-        self._loader.report(node.problem(message))
-
-    def _check_all(self) -> None:
-        for name, node in self._nodes.items():
-            variable = KNOWN.get(name)
-            if variable is None:
-                continue
-            try:
-                value = self._resolver.value(node)
-                self._values[_ALIASES.get(name, name)] = variable.check(value)
-            except Unresolved:
-                self._wrong = True
-            except ValueError as error:
-                self.problem(name, f"{name} cannot be {shown(name, node.plain())}: {error}")
-
-    def _endpoint(self) -> tuple[str, int]:
-        scheme = self._values.get("ansible_winrm_scheme")
-        port = self._values.get("ansible_port")
-        if port is None:
-            port = _HTTP_PORT if scheme == "http" else _HTTPS_PORT
-        return scheme or ("http" if port == _HTTP_PORT else "https"), port
-
-    def _check_together(self, server: Server, connection: Connection) -> None:
-        if self._wrong:
-            return
-        for variable, value in (
-            ("ansible_user", connection.user),
-            ("ansible_password", connection.password),
-        ):
-            if not value:
-                self.problem(variable, f"{self._name} has no {variable}: set it here or in a group")
-        if connection.read_timeout <= connection.operation_timeout:
-            self.problem(
-                "ansible_winrm_read_timeout_sec",
-                f"ansible_winrm_read_timeout_sec must be more than "
-                f"ansible_winrm_operation_timeout_sec ({connection.operation_timeout})",
-            )
-        room = server.ports.last - server.ports.first + 1
-        if room < 2 * server.slots:
-            self.problem(
-                "orchestrator_ports",
-                f"{server.slots} slots need {2 * server.slots} ports, {server.ports} has {room}: "
-                "widen orchestrator_ports or lower orchestrator_slots",
-            )
-        self._check_secrecy(connection)
-
-    def _check_secrecy(self, connection: Connection) -> None:
-        transport = connection.transport
-        if transport == "ssl" and connection.scheme == "http":
-            self.problem(
-                "ansible_winrm_transport", "transport ssl needs ansible_winrm_scheme: https"
-            )
-        if transport in _BASIC and connection.scheme == "http" and not _is_local(connection.host):
-            self.problem(
-                "ansible_winrm_transport",
-                "basic over http sends the password in clear text: "
-                "set ansible_winrm_scheme: https, or ansible_winrm_transport: ntlm",
-            )
+def _host_variables(tree: Tree, show_secrets: bool) -> dict[str, Any]:
+    found = {}
+    for name in tree.hosts:
+        variables = tree.variables_of(name)
+        if variables:
+            found[name] = {
+                key: node.plain() if show_secrets else _without_secrets(key, node)
+                for key, node in variables.items()
+            }
+    return found
 
 
-_SERVER_FIELDS = (
-    "site",
-    "slots",
-    "labels",
-    "modes",
-    "games",
-    "physical_host",
-    "ports",
-    "ga_directory",
-    "config_directory",
-)
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _without_secrets(name: str, node: Node) -> Any:
+    if isinstance(node.value, dict):
+        return {key: _without_secrets(key, each) for key, each in node.value.items()}
+    if isinstance(node.value, list):
+        return [_without_secrets(name, each) for each in node.value]
+    shows_itself = not isinstance(node.value, str | int | float) or (
+        isinstance(node.value, str) and not node.literal and is_template(node.value)
+    )
+    return _HIDDEN if is_secret(name, node) and not shows_itself else node.plain()

@@ -9,161 +9,138 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.inventory.groups import Host
 from orchestrator.inventory.nodes import Node, Report, Vaulted
+from orchestrator.inventory.vault import Vault, VaultError
 
 _EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _LOOKUP = re.compile(
-    r"""(?:lookup|query)\(\s*(['"])(?:ansible\.builtin\.)?(\w+)\1\s*,\s*(['"])(.*?)\3\s*\)"""
+    r"""lookup\(\s*(?P<q>['"])(?:ansible\.builtin\.)?(?P<kind>env|file)(?P=q)\s*,"""
+    r"""\s*(?P<r>['"])(?P<name>[^'"]+)(?P=r)\s*\)"""
 )
-_NAME = re.compile(r"[A-Za-z_]\w*")
-_SUPPORTED = "write {{ lookup('env', 'NAME') }}, {{ lookup('file', 'PATH') }} or {{ variable }}"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SUPPORTED = (
+    "write {{ lookup('env', 'NAME') }}, {{ lookup('file', 'PATH') }} or {{ variable }}, "
+    "and !unsafe before text with braces of its own"
+)
 
 
 class Unresolved(Exception):
     """A value could not be found out; the reason has been reported."""
 
 
+@dataclass(frozen=True, slots=True)
 class Resolver:
     """Finds out one host's values."""
 
-    def __init__(
-        self,
-        name: str,
-        variables: Mapping[str, Node],
-        environment: Mapping[str, str],
-        vault: Vault,
-        report: Report,
-    ) -> None:
-        self._name = name
-        self._variables = variables
-        self._environment = environment
-        self._vault = vault
-        self._report = report
+    host: Host
+    variables: Mapping[str, Node]
+    environment: Mapping[str, str]
+    vault: Vault
+    report: Report
 
     def value(self, node: Node, chain: tuple[str, ...] = ()) -> Any:
-        """The node's value, templates and secrets resolved; raises Unresolved."""
+        """The node's value, templates and secrets resolved; raises Unresolved.
+
+        ``chain`` names the variables on the way to this one, to find circles.
+        """
         value = node.value
         if isinstance(value, Vaulted):
-            return self._or_report(node, lambda: self._vault.decrypt(value))
+            try:
+                return self.vault.decrypt(value.text)
+            except VaultError as error:
+                raise self._failed(node, str(error)) from None
         if isinstance(value, dict):
             return {key: self.value(item, chain) for key, item in value.items()}
         if isinstance(value, list):
             return [self.value(item, chain) for item in value]
-        if not isinstance(value, str) or ("{{" not in value and "{%" not in value):
+        if node.literal or not isinstance(value, str) or not is_template(value):
             return value
         return self._template(node, value, chain)
 
     def _template(self, node: Node, text: str, chain: tuple[str, ...]) -> Any:
-        if "{%" in text or "{{" in _EXPRESSION.sub("", text):
-            self._fail(node, f"this template is not supported: {_SUPPORTED}")
+        rest = _EXPRESSION.sub("", text)
+        if is_template(rest):
+            raise self._failed(node, f"this template is not supported: {_SUPPORTED}")
         whole = _EXPRESSION.fullmatch(text.strip())
-        if whole is not None and text.strip().count("{{") == 1:
+        if whole is not None and "{{" not in whole[1]:
             return self._expression(node, whole[1].strip(), chain)
-        return _EXPRESSION.sub(
-            lambda match: str(self._expression(node, match[1].strip(), chain)), text
-        )
+        return _EXPRESSION.sub(lambda match: self._inside_text(node, match[1].strip(), chain), text)
+
+    def _inside_text(self, node: Node, text: str, chain: tuple[str, ...]) -> str:
+        value = self._expression(node, text, chain)
+        if not isinstance(value, str | int | float):
+            raise self._failed(
+                node, f"{{{{ {text} }}}} is no text: it can only be a value by itself"
+            )
+        return str(value)
 
     def _expression(self, node: Node, text: str, chain: tuple[str, ...]) -> Any:
         lookup = _LOOKUP.fullmatch(text)
-        if lookup is not None and lookup[2] == "env":
-            return self._env(node, lookup[4])
-        if lookup is not None and lookup[2] == "file":
-            return self._file(node, lookup[4])
+        if lookup is not None:
+            read = self._env if lookup["kind"] == "env" else self._file
+            return read(node, lookup["name"])
         if _NAME.fullmatch(text):
             return self._variable(node, text, chain)
-        self._fail(node, f"'{{{{ {text} }}}}' is not supported: {_SUPPORTED}")
-        raise AssertionError("reported above")
+        raise self._failed(node, f"this template is not supported: {_SUPPORTED}")
 
     def _env(self, node: Node, name: str) -> str:
-        value = self._environment.get(name)
-        if not value:
-            self._fail(
-                node, f"the environment variable {name} is not set: set it for the broker, e.g. "
-                f"'export {name}=...'"
-            )  # fmt: skip
-        assert value is not None
-        return value
+        value = self.environment.get(name)
+        if value:
+            return value
+        what = "is not set" if value is None else "is empty"
+        message = f"the environment variable {name} {what}: export it where this command runs"
+        raise self._failed(node, message)
 
     def _file(self, node: Node, name: str) -> str:
-        path = Path(name).expanduser()
-        if not path.is_absolute():
-            path = Path(node.path).parent / path
+        path = Path(node.path).parent / Path(name)
         try:
-            return path.read_text(encoding="utf-8").rstrip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            self._fail(node, f"the file {path} cannot be read: {reason}")
-        raise AssertionError("reported above")
+            text = path.read_text(encoding="utf-8").rstrip()
+        except OSError as error:
+            raise self._failed(
+                node, f"the file {path} cannot be read: {error.strerror or error}"
+            ) from None
+        except UnicodeDecodeError:
+            raise self._failed(node, f"the file {path} cannot be read: it is not UTF-8") from None
+        if not text:
+            raise self._failed(node, f"the file {path} is empty: write the value into it")
+        return text
 
     def _variable(self, node: Node, name: str, chain: tuple[str, ...]) -> Any:
-        if name == "inventory_hostname":
-            return self._name
-        if name == "inventory_hostname_short":
-            return self._name.split(".")[0]
+        if name in _MAGIC:
+            return self._magic(name)
         if name in chain:
-            loop = " -> ".join([*chain, name])
-            self._fail(node, f"the variables refer to each other in a circle: {loop}")
-        other = self._variables.get(name)
+            circle = " -> ".join([*chain[chain.index(name) :], name])
+            raise self._failed(node, f"the variables refer to each other in a circle: {circle}")
+        other = self.variables.get(name)
         if other is None:
-            self._fail(node, f"there is no variable {name!r} for {self._name}: define it")
-        assert other is not None
+            raise self._failed(node, f"there is no variable {name} for {self.host.name}: define it")
         return self.value(other, (*chain, name))
 
-    def _or_report(self, node: Node, read: Any) -> Any:
-        try:
-            return read()
-        except VaultError as error:
-            self._fail(node, str(error))
+    def _magic(self, name: str) -> str:
+        source = Path(self.host.named_at.path).absolute()
+        short = self.host.name if ":" in self.host.name else self.host.name.split(".")[0]
+        return {
+            "inventory_hostname": self.host.name,
+            "inventory_hostname_short": short,
+            "inventory_dir": str(source.parent),
+            "inventory_file": str(source),
+        }[name]
 
-    def _fail(self, node: Node, message: str) -> None:
-        self._report(node.problem(message))
-        raise Unresolved
+    def _failed(self, node: Node, message: str) -> Unresolved:
+        self.report(node.problem(message))
+        return Unresolved()
 
 
-class VaultError(Exception):
-    """A vaulted value cannot be read."""
+_MAGIC = frozenset(
+    {"inventory_hostname", "inventory_hostname_short", "inventory_dir", "inventory_file"}
+)
 
 
-class Vault:
-    """Decrypts ``!vault`` values with ansible-core, where that is installed."""
-
-    def __init__(self, password_file: Path | None) -> None:
-        self._password_file = password_file
-        self._library: Any = None
-
-    def decrypt(self, value: Vaulted) -> str:
-        """The plain text; VaultError says what to do."""
-        if self._library is None:
-            self._library = self._open()
-        from ansible.errors import AnsibleError
-
-        try:
-            return str(self._library.decrypt(value.text).decode("utf-8"))
-        except AnsibleError as error:
-            reason = " ".join(str(error).split())
-            raise VaultError(
-                f"the vaulted value cannot be decrypted with {self._password_file}: {reason}"
-            ) from None
-
-    def _open(self) -> Any:
-        if self._password_file is None:
-            raise VaultError(
-                "a !vault value needs a password: name its file with --vault-password-file "
-                "or ORCHESTRATOR_VAULT_PASSWORD_FILE"
-            )
-        try:
-            from ansible.parsing.vault import VaultLib, VaultSecret
-        except ImportError:
-            raise VaultError(
-                "a !vault value needs ansible-core: pip install 'game-orchestrator[vault]'"
-            ) from None
-        try:
-            password = self._password_file.read_bytes().strip()
-        except OSError as error:
-            raise VaultError(
-                f"the vault password file {self._password_file} cannot be read: {error.strerror}"
-            ) from None
-        return VaultLib([("default", VaultSecret(password))])
+def is_template(text: str) -> bool:
+    """Whether Ansible would take the text for a template."""
+    return any(mark in text for mark in ("{{", "{%", "{#"))

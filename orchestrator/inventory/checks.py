@@ -1,0 +1,161 @@
+"""Types of variables: each check gives the broker's value, or says what to write."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Any
+
+from orchestrator.domain.mode import Mode
+from orchestrator.domain.server import PortRange
+
+Check = Callable[[Any], Any]
+"""The value as the broker wants it; ValueError says what to write instead."""
+
+
+def text(value: Any) -> str:
+    """Text that is not blank."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("write text, in quotes if YAML takes it for something else")
+    return value
+
+
+def secret(value: Any) -> str:
+    """A password: text, or digits, which Ansible takes too."""
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        raise ValueError("write text, in quotes")
+    return str(value)
+
+
+def whole(least: int, most: int) -> Check:
+    """A whole number between two others."""
+
+    def check(value: Any) -> int:
+        digits = str(value).strip()
+        if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}", digits):
+            raise ValueError(f"write a whole number from {least} to {most}")
+        if not least <= int(digits) <= most:
+            raise ValueError(f"write a whole number from {least} to {most}")
+        return int(digits)
+
+    return check
+
+
+def one_of(*choices: str) -> Check:
+    """One of some words."""
+
+    def check(value: Any) -> str:
+        if value not in choices:
+            raise ValueError(f"write {' or '.join(choices)}")
+        return str(value)
+
+    return check
+
+
+def connection(value: Any) -> str:
+    """Ansible's connection plugin: WinRM only."""
+    if value not in {"winrm", "ansible.builtin.winrm"}:
+        raise ValueError("write winrm, and keep other hosts in an inventory of their own")
+    return "winrm"
+
+
+def address(value: Any) -> str:
+    """A host name or IP address, alone."""
+    found = text(value).strip()
+    try:
+        return str(ipaddress.ip_address(found.strip("[]")))
+    except ValueError:
+        pass
+    label = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+    if re.fullmatch(r"[0-9.]+", found) or not re.fullmatch(rf"{label}(?:\.{label})*\.?", found):
+        raise ValueError("write a host name or IP address, without scheme, port or path")
+    return found
+
+
+def url_path(value: Any) -> str:
+    """The path of a URL."""
+    if not isinstance(value, str) or not re.fullmatch(r"/[^\s?#]*", value):
+        raise ValueError("write a path such as /wsman")
+    return value
+
+
+def words(value: Any) -> frozenset[str]:
+    """A list of text."""
+    if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
+        raise ValueError("write a list of text, such as [a, b]")
+    return frozenset(value)
+
+
+def modes(value: Any) -> frozenset[Mode]:
+    """A list of modes."""
+    known = [mode.value for mode in Mode]
+    if not isinstance(value, list) or not value or any(each not in known for each in value):
+        raise ValueError(f"write a list of: {', '.join(known)}")
+    return frozenset(Mode(each) for each in value)
+
+
+def labels(value: Any) -> dict[str, str]:
+    """A mapping of text to text; numbers count as text."""
+    if not isinstance(value, dict) or not all(
+        isinstance(each, str | int | float) and not isinstance(each, bool)
+        for each in value.values()
+    ):
+        raise ValueError("write a mapping of text to text, such as {gpu: rtx-4070}")
+    return {str(key): str(each) for key, each in value.items()}
+
+
+def ports(value: Any) -> PortRange:
+    """A range of ports."""
+    match = re.fullmatch(r"\s*([0-9]{1,5})\s*-\s*([0-9]{1,5})\s*", str(value))
+    if match is None:
+        raise ValueError("write a range such as 8554-8653")
+    try:
+        return PortRange(int(match[1]), int(match[2]))
+    except ValueError:
+        raise ValueError("write a range within 1-65535, the smaller port first") from None
+
+
+def windows_path(value: Any) -> str:
+    """An absolute path on a server, with backslashes and none at its end."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z]:[\\/][^<>:\"|?*]*", value):
+        raise ValueError(r"write an absolute Windows path, such as C:\GamingAnywhere\bin")
+    path = value.replace("/", "\\").rstrip("\\")
+    return path + "\\" if path.endswith(":") else path
+
+
+def transport(value: Any) -> str:
+    """The first of Ansible's list that the broker speaks."""
+    names = [each.strip() for each in value.split(",")] if isinstance(value, str) else value
+    if not isinstance(names, list) or not names:
+        raise ValueError(f"write {' or '.join(_SPOKEN)}")
+    unknown = [each for each in names if each not in (*_SPOKEN, *_NOT_YET)]
+    if unknown:
+        raise ValueError(f"write {' or '.join(_SPOKEN)}")
+    spoken = [str(each) for each in names if each in _SPOKEN]
+    if not spoken:
+        raise ValueError(f"{names[0]} is not supported yet: write ntlm, or basic over https")
+    return spoken[0]
+
+
+def probe(value: Any) -> str:
+    """How load is read."""
+    if value == "powershell":
+        raise ValueError("powershell is not supported yet: write wql, or leave it out")
+    checked: str = one_of("wql")(value)
+    return checked
+
+
+def no_proxy(value: Any) -> None:
+    """A proxy cannot be used, and to ignore one would look like a dead server."""
+    if value not in {None, ""}:
+        raise ValueError("the broker goes to its servers without a proxy: remove the variable")
+
+
+def anything(value: Any) -> Any:
+    """Not looked at."""
+    return value
+
+
+_SPOKEN = ("ntlm", "negotiate", "basic", "plaintext", "ssl")
+_NOT_YET = ("kerberos", "credssp", "certificate")

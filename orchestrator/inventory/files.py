@@ -1,0 +1,73 @@
+"""Which files Ansible would read, in its order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from orchestrator.domain.errors import InventoryProblem
+from orchestrator.inventory.nodes import Report
+
+_YAML = ("", ".yml", ".yaml", ".json")
+_IGNORED = (
+    ".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md", ".txt", ".rst", ".orig", ".cfg", ".retry",
+)  # fmt: skip
+_NOT_INVENTORIES = {"group_vars", "host_vars", "vars_plugins"}
+
+
+def inventory_files(path: Path, report: Report) -> list[Path]:
+    """The files of an inventory: the path itself, or what a folder holds.
+
+    Of a folder's files Ansible ignores some by name; one that it would read in
+    another format than YAML is a problem, as its hosts would be missing here.
+    """
+    if not path.is_dir():
+        return [path]
+    found: list[Path] = []
+    for entry in _entries(path, report):
+        if entry.name in _NOT_INVENTORIES or entry.name.startswith("."):
+            continue
+        if entry.name.endswith(_IGNORED):
+            continue
+        if entry.is_dir():
+            found += inventory_files(entry, report)
+        elif entry.suffix in _YAML:
+            found.append(entry)
+        else:
+            message = (
+                "only YAML inventories are read: convert it with "
+                "'ansible-inventory --list --yaml', or move it out of this folder"
+            )
+            report(InventoryProblem(str(entry), 1, 1, message))
+    return found
+
+
+def variable_files(folder: Path, name: str, report: Report) -> list[Path]:
+    """The file of a group or host in ``group_vars`` or ``host_vars``, or its folder's files."""
+    for suffix in _YAML:
+        path = folder / f"{name}{suffix}"
+        if path.is_dir():
+            return _nested(path, report)
+        if path.exists():
+            return [path]
+    return []
+
+
+def _nested(folder: Path, report: Report) -> list[Path]:
+    found: list[Path] = []
+    for entry in _entries(folder, report):
+        if entry.name.startswith(".") or entry.name.endswith("~"):
+            continue
+        if entry.is_dir():
+            found += [] if entry.suffix else _nested(entry, report)
+        elif entry.is_file() and entry.suffix in _YAML:
+            found.append(entry)
+    return found
+
+
+def _entries(folder: Path, report: Report) -> list[Path]:
+    try:
+        return sorted(folder.iterdir(), key=lambda entry: entry.name)
+    except OSError as error:
+        message = f"cannot be read: {error.strerror or error}"
+        report(InventoryProblem(str(folder), 1, 1, message))
+        return []

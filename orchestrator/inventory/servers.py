@@ -1,0 +1,194 @@
+"""One host's variables into a server and its connection, everything checked."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.domain.server import Connection, Server
+from orchestrator.inventory.checks import address
+from orchestrator.inventory.groups import Host
+from orchestrator.inventory.nodes import Node, Report
+from orchestrator.inventory.values import Resolver, Unresolved
+from orchestrator.inventory.variables import KNOWN, shown
+
+_HTTP_PORT = 5985
+_HTTPS_PORT = 5986
+_BASIC = frozenset({"basic", "plaintext", "ssl"})
+_SERVER_FIELDS = (
+    "site",
+    "slots",
+    "labels",
+    "modes",
+    "games",
+    "physical_host",
+    "ports",
+    "ga_directory",
+    "config_directory",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryEntry:
+    """A server and how to reach it."""
+
+    server: Server
+    connection: Connection
+
+
+class HostReader:
+    """One host: finds out its values, checks them, alone and together."""
+
+    def __init__(
+        self, host: Host, nodes: Mapping[str, Node], resolver: Resolver, report: Report
+    ) -> None:
+        self._host = host
+        self._nodes = nodes
+        self._resolver = resolver
+        self._report = report
+        self._values: dict[str, Any] = {}
+        self._places: dict[str, Node] = {}
+        self._wrong = False
+
+    def entry(self) -> InventoryEntry | None:
+        """The server, or None after reporting what is wrong with it."""
+        self._read_values()
+        self._check_address()
+        if self._wrong:
+            return None
+        connection = self._connection()
+        server = self._server(connection.host)
+        self._check_credentials(connection)
+        self._check_timeouts(connection)
+        self._check_room(server)
+        self._check_secrecy(connection)
+        return None if self._wrong else InventoryEntry(server, connection)
+
+    def place(self, variable: str) -> Node:
+        """Where a variable's winning value is written, or else where the host is named."""
+        return self._places.get(variable, self._host.named_at)
+
+    def _read_values(self) -> None:
+        for name, variable in KNOWN.items():
+            node = self._nodes.get(name)
+            if node is None:
+                continue
+            target = variable.alias_of or name
+            self._places[target] = node
+            try:
+                self._values[target] = variable.check(self._resolver.value(node))
+            except Unresolved:
+                self._wrong = True
+            except ValueError as error:
+                self._problem(target, f"{name} cannot be {shown(name, node)}: {error}")
+
+    def _check_address(self) -> None:
+        if "ansible_host" in self._nodes or "ansible_winrm_host" in self._nodes:
+            return
+        try:
+            address(self._host.name)
+        except ValueError:
+            message = f"{self._host.name} cannot be an address: write ansible_host"
+            self._problem("ansible_host", message)
+
+    def _connection(self) -> Connection:
+        get = self._values.get
+        scheme, port = self._endpoint()
+        operation, read = self._timeouts()
+        return Connection(
+            host=get("ansible_host", self._host.name),
+            port=port,
+            scheme=scheme,
+            transport=get("ansible_winrm_transport", "ntlm"),
+            user=get("ansible_user", ""),
+            password=get("ansible_password", ""),
+            validate_certificate=get("ansible_winrm_server_cert_validation") != "ignore",
+            ca_file=get("ansible_winrm_ca_trust_path"),
+            operation_timeout=operation,
+            read_timeout=read,
+            path=get("ansible_winrm_path", "/wsman"),
+            message_encryption=get("ansible_winrm_message_encryption", "auto"),
+        )
+
+    def _server(self, address: str) -> Server:
+        given: dict[str, Any] = {
+            field: self._values[f"orchestrator_{field}"]
+            for field in _SERVER_FIELDS
+            if f"orchestrator_{field}" in self._values
+        }
+        stream_address = self._values.get("orchestrator_stream_address", address)
+        return Server(self._host.name, address, stream_address, **given)
+
+    def _endpoint(self) -> tuple[str, int]:
+        scheme = self._values.get("ansible_winrm_scheme")
+        port = self._values.get("ansible_port")
+        if port is None:
+            port = _HTTP_PORT if scheme == "http" else _HTTPS_PORT
+        return scheme or ("http" if port == _HTTP_PORT else "https"), port
+
+    def _timeouts(self) -> tuple[int, int]:
+        both = self._values.get("ansible_winrm_connection_timeout")
+        if both is not None:
+            return both, both + 10
+        get = self._values.get
+        operation: int = get("ansible_winrm_operation_timeout_sec", 20)
+        read: int = get("ansible_winrm_read_timeout_sec", 30)
+        return operation, read
+
+    def _check_credentials(self, connection: Connection) -> None:
+        for variable, value in (
+            ("ansible_user", connection.user),
+            ("ansible_password", connection.password),
+        ):
+            if not value:
+                message = f"{self._host.name} has no {variable}: write it here or in a group"
+                self._problem(variable, message)
+
+    def _check_timeouts(self, connection: Connection) -> None:
+        if connection.read_timeout > connection.operation_timeout:
+            return
+        operation, read = "ansible_winrm_operation_timeout_sec", "ansible_winrm_read_timeout_sec"
+        message = (
+            f"{read} ({connection.read_timeout}) must be more than "
+            f"{operation} ({connection.operation_timeout}): raise it or lower the other"
+        )
+        self._problem(read if read in self._places else operation, message)
+
+    def _check_room(self, server: Server) -> None:
+        room = server.ports.last - server.ports.first + 1
+        if room >= 2 * server.slots:
+            return
+        message = (
+            f"{server.slots} slots need {2 * server.slots} ports, {server.ports} has {room}: "
+            "widen orchestrator_ports or lower orchestrator_slots"
+        )
+        ports = "orchestrator_ports"
+        self._problem(ports if ports in self._places else "orchestrator_slots", message)
+
+    def _check_secrecy(self, connection: Connection) -> None:
+        variable = "ansible_winrm_transport"
+        basic, plain = connection.transport in _BASIC, connection.scheme == "http"
+        if connection.transport == "ssl" and plain:
+            self._problem(variable, "transport ssl is Basic over https: write the scheme https")
+        elif basic and plain and not _is_local(connection.host):
+            message = (
+                f"{connection.transport} over http sends the password in clear text: "
+                "write ansible_winrm_scheme: https, or ansible_winrm_transport: ntlm"
+            )
+            self._problem(variable, message)
+        if basic and connection.message_encryption == "always":
+            message = f"{connection.transport} cannot seal messages: write auto, or transport ntlm"
+            self._problem("ansible_winrm_message_encryption", message)
+
+    def _problem(self, variable: str, message: str) -> None:
+        self._wrong = True
+        self._report(self.place(variable).problem(message))
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
