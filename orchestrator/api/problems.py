@@ -44,7 +44,6 @@ STATUS: Mapping[str, int] = {
     "query_rejected": 502,
     "server_unreachable": 502,
     "tls_untrusted": 502,
-    "not_ready_yet": 503,
     "quota_exceeded": 503,
     "schema_outdated": 503,
     "server_busy": 503,

@@ -1,0 +1,115 @@
+"""What exists is documented, and what is documented exists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+import orchestrator
+from orchestrator.api.access import ROLES
+from orchestrator.api.problems import STATUS
+from orchestrator.cli.root import main
+from orchestrator.config import SETTINGS
+from orchestrator.placement import strategy_names
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+
+
+def rows(name: str) -> list[list[str]]:
+    lines = (DOCS / name).read_text(encoding="utf-8").splitlines()
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in lines if line[:1] == "|"
+    ]
+
+
+def commands(group: click.Group, path: str = "orchestrator") -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def test_every_setting_is_documented_with_its_variable_and_default() -> None:
+    documented = {
+        row[0].strip("`"): (row[1].strip("`"), row[2].strip("`"))
+        for row in rows("settings.md")
+        if row[0].startswith("`--")
+    }
+    assert documented == {
+        option.flag: (option.variable, "" if option.default is None else str(option.default))
+        for option in SETTINGS.values()
+    }
+
+
+def test_every_command_is_documented_and_no_other() -> None:
+    documented = {
+        " ".join(word for word in row[0].strip("`").split() if re.fullmatch(r"[a-z]+", word))
+        for row in rows("cli.md")
+        if row[0].startswith("`orchestrator")
+    }
+    assert {path for path, _ in commands(main)} == {name.strip() for name in documented}
+
+
+def test_every_option_has_a_variable_and_is_documented() -> None:
+    text = (DOCS / "cli.md").read_text() + (DOCS / "settings.md").read_text()
+    for path, command in commands(main):
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                assert parameter.envvar, f"{path} {parameter.opts}"
+                assert f"`{parameter.envvar}`" in text, f"{path} {parameter.envvar}"
+        assert command.help, path
+
+
+def test_every_command_that_prints_has_json() -> None:
+    without = {path for path, c in commands(main) if "as_json" not in {p.name for p in c.params}}
+    assert without == {"orchestrator serve", "orchestrator lab", "orchestrator demo"}
+
+
+def test_every_route_is_documented_with_its_role() -> None:
+    documented = {
+        row[0].strip("`"): row[1] for row in rows("api.md") if "`" in row[0] and "/" in row[0]
+    }
+    wanted = {
+        re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route): role.value if role else "none"
+        for route, role in ROLES.items()
+        if not route.startswith("GET /assets")
+    }
+    assert documented == wanted
+
+
+def test_every_error_code_is_documented_with_its_status() -> None:
+    documented = {
+        row[0].strip("`"): int(row[1])
+        for row in rows("api.md")
+        if len(row) == 3 and row[1].isdigit()
+    }
+    assert documented == dict(STATUS)
+
+
+def test_every_strategy_is_named_in_the_settings() -> None:
+    text = (DOCS / "settings.md").read_text()
+    for name in strategy_names():
+        assert f"`{name}`" in text
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    first = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert first is not None
+    assert first[1] == orchestrator.__version__
+
+
+@pytest.mark.parametrize(
+    "page", sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")]), ids=lambda page: page.name
+)
+def test_links_and_named_files_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    for target in re.findall(r"\bdocs/[\w./-]+\.md\b", text):
+        assert (ROOT / target).exists(), f"{page.name} names {target}"
