@@ -89,6 +89,7 @@ class _Reading:
             parser.add_inventory(file)
         self.tree = parser.finish(path if path.is_dir() else path.parent)
         self.sources = parser.sources
+        self._complete = parser.complete
         self._check_names()
         if not self.tree.hosts and not self._problems:
             message = "there are no hosts: write 'all:', then 'hosts:', then 'NAME:', each indented"
@@ -100,7 +101,7 @@ class _Reading:
         for name in sorted(self.tree.hosts):
             host, nodes = self.tree.hosts[name], self.tree.variables_of(name)
             resolver = Resolver(host, nodes, self._environment, self._vault, self._report)
-            reader = HostReader(host, nodes, resolver, self._report)
+            reader = HostReader(host, nodes, resolver, self._report, self._complete)
             entry = reader.entry()
             if entry is not None:
                 checked.append((entry, reader))

@@ -18,12 +18,14 @@ _PARTS = ("hosts", "children", "vars")
 class Parser:
     """Fills a tree from files, in the order in which Ansible reads them.
 
-    ``sources`` lists what was read.
+    ``sources`` lists what was read; ``complete`` is False where one of them could
+    not be, so that what seems to be missing may only stand there.
     """
 
     def __init__(self, report: Report, vault: Vault) -> None:
         self.tree = Tree()
         self.sources: list[Path] = []
+        self.complete = True
         self._report = report
         self._vault = vault
 
@@ -32,6 +34,7 @@ class Parser:
         self.sources.append(file)
         node = read_yaml(file, self._report, self._vault)
         if node is None:
+            self.complete = False
             return
         if node.value is None:
             message = "the file is empty: begin with 'all:', then 'hosts:' or 'children:' below"
@@ -58,15 +61,19 @@ class Parser:
             host.file_variables |= self._variable_files(folder / "host_vars", name)
         return self.tree
 
-    def _add_group(self, name: str, parent: Node) -> None:
+    def _group(self, name: str, parent: Node) -> Group | None:
         if not re.fullmatch(r"[^\s\[\]/:]+", name):
             message = f"{name!r} cannot name a group: write letters, digits and '_'"
             self._report(parent.key_problem(name, message))
-            return
-        node = parent.value[name]
+            return None
         group = self.tree.groups.setdefault(name, Group(name))
         group.named_at = group.named_at or parent.at_key(name)
-        if node.value is None:
+        return group
+
+    def _add_group(self, name: str, parent: Node) -> None:
+        group = self._group(name, parent)
+        node: Node = parent.value[name]
+        if group is None or node.value is None:
             return
         if not isinstance(node.value, dict):
             self._report(
@@ -116,12 +123,12 @@ class Parser:
 
     def _add_children(self, group: Group, node: Node) -> None:
         for name in self._names(node, "a group"):
-            self._add_group(name, node)
-            if name not in self.tree.groups:
+            if self._group(name, node) is None:
                 continue
             if name == "all" or not self.tree.add_child(group.name, name):
                 message = f"group {name!r} would be inside itself: take it out of {group.name!r}"
                 self._report(node.key_problem(name, message))
+            self._add_group(name, node)
 
     def _add_hosts(self, group: Group, node: Node) -> None:
         for pattern in self._names(node, "a host"):
@@ -175,10 +182,10 @@ class Parser:
         for file in variable_files(folder, name, self._report):
             self.sources.append(file)
             node = read_yaml(file, self._report, self._vault)
-            if node is None or node.value is None:
-                continue
-            if isinstance(node.value, dict):
+            if node is None:
+                self.complete = False
+            elif isinstance(node.value, dict):
                 found |= {key: node.value[key] for key in self._names(node, "a variable")}
-            else:
+            elif node.value is not None:
                 self._report(node.problem("a file of variables holds 'name: value' lines"))
         return found

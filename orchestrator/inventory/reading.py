@@ -19,7 +19,7 @@ from ruamel.yaml.tag import Tag
 
 from orchestrator.domain.errors import InventoryProblem
 from orchestrator.inventory.nodes import Node, Report, Vaulted
-from orchestrator.inventory.scalars import TAG, construct, implicit_tag
+from orchestrator.inventory.scalars import TAG, UnknownTag, construct, implicit_tag
 from orchestrator.inventory.vault import Vault, VaultError
 
 _MERGE = f"{TAG}merge"
@@ -46,12 +46,14 @@ def read_yaml(path: Path, report: Report, vault: Vault) -> Node | None:
             return None
     try:
         root = _compose(text)
+        if root is None:
+            return Node(None, name, 1, 1)
+        return _Builder(name, hidden, report).build(root)
     except _NotYaml as error:
         report(InventoryProblem(name, *error.place, f"is not YAML: {error}"))
-        return None
-    if root is None:
-        return Node(None, name, 1, 1)
-    return _Builder(name, hidden, report).build(root)
+    except RecursionError:
+        report(InventoryProblem(name, 1, 1, "is nested too deeply: an inventory needs few levels"))
+    return None
 
 
 def _text(path: Path, report: Report) -> str | None:
@@ -92,7 +94,7 @@ def _compose(text: str) -> Any:
     except ReaderError as error:
         before = text[: error.position]
         place = before.count("\n") + 1, len(before) - before.rfind("\n")
-        message = f"the character #x{ord(error.character):04x} is not allowed: remove it"
+        message = f"the character #x{ord(text[error.position]):04x} is not allowed: remove it"
         raise _NotYaml(place, message) from None
     except YAMLError as error:
         raise _NotYaml((1, 1), _one_line(str(error))) from None
@@ -149,7 +151,8 @@ class _Builder:
         for key_node, value_node in node.value:
             place = _place(key_node)
             if not isinstance(key_node, ScalarNode):
-                self._problem(place, "a name must be plain text here, not a list or mapping")
+                message = "a name must be plain text: put a value that begins with {{ in quotes"
+                self._problem(place, message)
                 continue
             if str(key_node.tag) == _MERGE:
                 for each in self._merged(value_node):
@@ -185,10 +188,14 @@ class _Builder:
             tag = f"{TAG}str" if node.style else implicit_tag(node.value)
         try:
             return construct(f"{TAG}str" if tag == "!" else tag, node.value)
-        except ValueError as error:
-            # The text itself may be a password that YAML takes for a date.
-            self._problem(_place(node), f"YAML cannot read this value ({error}): quote it if text")
-            return node.value
+        except UnknownTag as error:
+            self._problem(_place(node), str(error))
+        except ValueError:
+            # Not shown: it may be a password that YAML takes for a date.
+            kind = tag.removeprefix(TAG)
+            message = f"YAML takes this for a {kind}, which it is not: put text in quotes"
+            self._problem(_place(node), message)
+        return node.value
 
     def _problem(self, place: tuple[int, int], message: str) -> None:
         self._report(InventoryProblem(self._path, *place, message))
@@ -211,8 +218,10 @@ def _syntax(error: MarkedYAMLError) -> _NotYaml:
         hint = ": this line is indented differently from those above it"
     elif "expected a single document" in text or "but found another document" in text:
         hint = ": leave out the second '---'"
-    elif "unhashable" in text or "{" in text:
-        hint = ": quote a value that begins with {{"
+    elif "cannot start any token" in text:
+        hint = ": put the value in quotes"
+    elif "quoted scalar" in str(error.context):
+        hint = ": a quote that begins in the lines above has no end"
     return _NotYaml(place, f"{text}{hint}")
 
 

@@ -34,6 +34,10 @@ _TIME = re.compile(
 )
 
 
+class UnknownTag(ValueError):
+    """A tag that is no part of an inventory."""
+
+
 def implicit_tag(text: str) -> str:
     """The tag of an unquoted scalar that has none."""
     if text in {"", "~", "null", "Null", "NULL"}:
@@ -52,10 +56,14 @@ def implicit_tag(text: str) -> str:
 
 
 def construct(tag: str, text: str) -> Any:
-    """The value of a scalar with this tag; ValueError where the text is no such thing."""
+    """The value of a scalar with this tag.
+
+    ValueError where the text is no such thing,
+    UnknownTag where the tag is none of ours.
+    """
     make = _MAKERS.get(tag.removeprefix(TAG))
     if make is None:
-        raise ValueError(f"the tag {tag} is not known: use !vault, !unsafe or none")
+        raise UnknownTag(f"the tag {tag} is not known here: write !vault, !unsafe or none")
     return make(text)
 
 

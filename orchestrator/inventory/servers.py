@@ -39,15 +39,24 @@ class InventoryEntry:
 
 
 class HostReader:
-    """One host: finds out its values, checks them, alone and together."""
+    """One host: finds out its values, checks them, alone and together.
+
+    Where the inventory is not ``complete``, nothing is said of what is missing.
+    """
 
     def __init__(
-        self, host: Host, nodes: Mapping[str, Node], resolver: Resolver, report: Report
+        self,
+        host: Host,
+        nodes: Mapping[str, Node],
+        resolver: Resolver,
+        report: Report,
+        complete: bool = True,
     ) -> None:
         self._host = host
         self._nodes = nodes
         self._resolver = resolver
         self._report = report
+        self._complete = complete
         self._values: dict[str, Any] = {}
         self._places: dict[str, Node] = {}
         self._wrong = False
@@ -56,7 +65,7 @@ class HostReader:
         """The server, or None after reporting what is wrong with it."""
         self._read_values()
         self._check_address()
-        if self._wrong:
+        if self._wrong or not self._complete:
             return None
         connection = self._connection()
         server = self._server(connection.host)
@@ -85,7 +94,8 @@ class HostReader:
                 self._problem(target, f"{name} cannot be {shown(name, node)}: {error}")
 
     def _check_address(self) -> None:
-        if "ansible_host" in self._nodes or "ansible_winrm_host" in self._nodes:
+        given = {"ansible_host", "ansible_winrm_host"} & self._nodes.keys()
+        if given or not self._complete:
             return
         try:
             address(self._host.name)

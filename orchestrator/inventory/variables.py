@@ -204,8 +204,10 @@ def unknown_variable(name: str) -> str | None:
     """Why a variable of our name spaces is wrong, or None."""
     if name in KNOWN or not name.startswith(_CLAIMED):
         return None
-    close = difflib.get_close_matches(name, KNOWN, 1, 0.6)
-    hint = f"did you mean {close[0]}?" if close else "docs/inventory.md lists those there are"
+    prefix = next(each for each in _CLAIMED if name.startswith(each))
+    known = [each.removeprefix(prefix) for each in KNOWN if each.startswith(prefix)]
+    close = difflib.get_close_matches(name.removeprefix(prefix), known, 1, 0.6)
+    hint = f"did you mean {prefix}{close[0]}?" if close else "docs/inventory.md lists them all"
     return f"there is no variable {name}: {hint}"
 
 
