@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check format clean
 .DEFAULT_GOAL := help
 
 help:

@@ -17,7 +17,7 @@ from orchestrator.domain.errors import (
     ServerCallError,
 )
 from orchestrator.domain.event import Event
-from orchestrator.domain.launch import LaunchOrder, LaunchReport
+from orchestrator.domain.launch import Launch, LaunchOrder, LaunchReport
 from orchestrator.domain.mode import Mode
 from orchestrator.domain.server import Health
 from orchestrator.domain.session import Failure, Session, SessionState
@@ -84,7 +84,10 @@ class StartGame:
                 report = self._gateway.launch(session.server, order)
             except ServerCallError as error:
                 return self._settle_failure(session, error)
-            return self._retry(lambda: self._confirm(session.id, report))
+            confirmed = self._retry(lambda: self._confirm(session.id, report))
+            if confirmed.state is not SessionState.RUNNING:
+                self._take_back(confirmed, report.launch)
+            return confirmed
 
     def _session_id(self, request: StartRequest) -> str:
         if request.idempotency_key is None:
@@ -148,6 +151,26 @@ class StartGame:
                 self._note(uow, running, "launch_warning", warning)
             uow.commit()
         return running
+
+    def _take_back(self, session: Session, launch: Launch) -> None:
+        """The session was ended while its game was being launched.
+
+        The end may have come to the server before there was anything to end,
+        so the game is ended now; nobody wants it.
+        """
+        try:
+            self._gateway.stop(session.server, session.id, launch, 0)
+            kind, message = "launch_taken_back", f"PID {launch.pid} was launched too late"
+        except ServerCallError as error:
+            kind = "launch_left_over"
+            message = f"PID {launch.pid} runs for an ended session: {error.code}: {error.message}"
+
+        def note() -> None:
+            with self._units() as uow:
+                self._note(uow, session, kind, message)
+                uow.commit()
+
+        self._retry(note)
 
     def _settle_failure(self, session: Session, error: ServerCallError) -> Session:
         certain = error.outcome is Outcome.NOT_EXECUTED or isinstance(error, ScriptFailed)

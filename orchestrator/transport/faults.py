@@ -6,6 +6,7 @@ on what it asked for; the caller knows the second and passes it on.
 
 from __future__ import annotations
 
+import re
 import struct
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
@@ -62,6 +63,9 @@ FAILURES = (
     struct.error,
 )
 """All that pywinrm's send and parse let through, a garbled answer included."""
+
+
+_ERRNO = re.compile(r"\[Errno -?\d+\] (.+)$")
 
 
 class Sent(StrEnum):
@@ -181,4 +185,5 @@ def _short(error: BaseException) -> str:
     if isinstance(reason, BaseException):
         return _short(reason)
     text = " ".join(str(inner).split())
-    return text.split(">: ", 1)[-1][:300]
+    errno = _ERRNO.search(text)
+    return errno[1].rstrip(")") if errno else text.split(">: ", 1)[-1][:300]

@@ -46,7 +46,8 @@ function loadLine(name, share) {
 }
 
 function serverCard(server) {
-  const card = element("article", "card");
+  const answers = server.health === "up" || server.health === "degraded";
+  const card = element("article", answers ? "card" : "card stale");
   const top = element("div", "top");
   top.append(element("span", "name", server.name));
   top.append(element("span", HEALTH[server.health] ?? "bad", server.health));

@@ -18,7 +18,7 @@ from orchestrator.domain.errors import (
     UnknownGame,
     UnknownSession,
 )
-from orchestrator.domain.launch import FoundState
+from orchestrator.domain.launch import FoundState, LaunchOrder, LaunchReport
 from orchestrator.domain.mode import Mode
 from orchestrator.domain.server import Health
 from orchestrator.domain.session import Session, SessionState
@@ -281,6 +281,19 @@ def test_a_session_ended_while_it_starts_is_not_revived(house: House) -> None:
     assert house.end("s-1").state is SessionState.ENDED
     house.clock.advance(1000)
     assert house.reconcile() == []
+
+
+def test_a_session_ended_before_its_launch_came_has_the_launch_taken_back(house: House) -> None:
+    launch = house.gateway.launch
+
+    def late(server: str, order: LaunchOrder) -> LaunchReport:
+        assert house.end("s-1").ended_how == "already_gone"
+        return launch(server, order)
+
+    house.gateway.launch = late  # type: ignore[method-assign]
+    assert house.start(PROCESS).state is SessionState.ENDED
+    assert house.gateway.launched["a"] == {}
+    assert "launch_taken_back" in house.events()
 
 
 def test_retrying_stops_and_raises_the_last_contention() -> None:
