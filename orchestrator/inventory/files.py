@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 from orchestrator.domain.errors import InventoryProblem
@@ -20,7 +21,7 @@ def inventory_files(path: Path, report: Report) -> list[Path]:
     Of a folder's files Ansible ignores some by name; one that it would read in
     another format than YAML is a problem, as its hosts would be missing here.
     """
-    if not path.is_dir():
+    if not is_folder(path):
         return [path]
     found: list[Path] = []
     for entry in _entries(path, report):
@@ -28,7 +29,7 @@ def inventory_files(path: Path, report: Report) -> list[Path]:
             continue
         if entry.name.endswith(_IGNORED):
             continue
-        if entry.is_dir():
+        if is_folder(entry):
             found += inventory_files(entry, report)
         elif entry.suffix in _YAML:
             found.append(entry)
@@ -45,11 +46,25 @@ def variable_files(folder: Path, name: str, report: Report) -> list[Path]:
     """The file of a group or host in ``group_vars`` or ``host_vars``, or its folder's files."""
     for suffix in _YAML:
         path = folder / f"{name}{suffix}"
-        if path.is_dir():
-            return _nested(path, report)
-        if path.exists():
-            return [path]
+        try:
+            if path.is_dir():
+                return _nested(path, report)
+            if path.exists():
+                return [path]
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                message = f"cannot be read: {error.strerror or error}"
+                report(InventoryProblem(str(path), 1, 1, message))
+            return []
     return []
+
+
+def is_folder(path: Path) -> bool:
+    """Whether it is a folder that can be seen; reading it tells why it cannot."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _nested(folder: Path, report: Report) -> list[Path]:
@@ -57,9 +72,9 @@ def _nested(folder: Path, report: Report) -> list[Path]:
     for entry in _entries(folder, report):
         if entry.name.startswith(".") or entry.name.endswith("~"):
             continue
-        if entry.is_dir():
+        if is_folder(entry):
             found += [] if entry.suffix else _nested(entry, report)
-        elif entry.is_file() and entry.suffix in _YAML:
+        elif entry.suffix in _YAML and entry.is_file():
             found.append(entry)
     return found
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.domain.errors import InventoryError, InventoryProblem
 from orchestrator.inventory.conflicts import check_endpoints, check_streams
-from orchestrator.inventory.files import inventory_files
+from orchestrator.inventory.files import inventory_files, is_folder
 from orchestrator.inventory.groups import Tree
 from orchestrator.inventory.nodes import Node
 from orchestrator.inventory.parsing import Parser
@@ -87,7 +87,7 @@ class _Reading:
         parser = Parser(self._report, self._vault)
         for file in inventory_files(path, self._report):
             parser.add_inventory(file)
-        self.tree = parser.finish(path if path.is_dir() else path.parent)
+        self.tree = parser.finish(path if is_folder(path) else path.parent)
         self.sources = parser.sources
         self._complete = parser.complete
         self._check_names()

@@ -62,7 +62,7 @@ class Parser:
         return self.tree
 
     def _group(self, name: str, parent: Node) -> Group | None:
-        if not re.fullmatch(r"[^\s\[\]/:]+", name):
+        if not re.fullmatch(r"(?!\.)[^\s\[\]/:]+", name):
             message = f"{name!r} cannot name a group: write letters, digits and '_'"
             self._report(parent.key_problem(name, message))
             return None

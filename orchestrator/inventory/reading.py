@@ -87,6 +87,7 @@ def _compose(text: str) -> Any:
     yaml = YAML(typ="safe", pure=True)
     yaml.version = (1, 1)
     yaml.Resolver = _Resolver
+    yaml.composer.warn_double_anchors = False  # The builder reports them.
     try:
         return yaml.compose(text)
     except MarkedYAMLError as error:
@@ -109,6 +110,7 @@ class _Builder:
         self._report = report
         self._made: dict[tuple[int, bool], Node] = {}
         self._open: set[int] = set()
+        self._anchors: dict[str, Any] = {}
 
     def build(self, node: Any, literal: bool = False) -> Node:
         literal = literal or str(node.tag) == "!unsafe"
@@ -118,6 +120,10 @@ class _Builder:
         if id(node) in self._open:
             self._problem(_place(node), "this value contains itself: remove the alias")
             return Node(None, self._path, *_place(node))
+        if node.anchor and self._anchors.setdefault(node.anchor, node) is not node:
+            first = _place(self._anchors[node.anchor])[0]
+            message = f"the anchor &{node.anchor} is in line {first} already: rename one"
+            self._problem(_place(node), message)
         self._open.add(id(node))
         made = self._made[id(node), literal] = self._build(node, literal)
         self._open.discard(id(node))
@@ -155,8 +161,11 @@ class _Builder:
                 self._problem(place, message)
                 continue
             if str(key_node.tag) == _MERGE:
+                if merged:
+                    self._problem(place, "'<<' is here twice: write one, as '<<: [*one, *two]'")
                 for each in self._merged(value_node):
                     merged = {**each.value, **merged}
+                    odd |= each.odd_keys
                     keys.update({key: at for key, at in each.keys.items() if key not in keys})
                 continue
             found = self._scalar(key_node)

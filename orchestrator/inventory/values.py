@@ -97,8 +97,10 @@ class Resolver:
         raise self._failed(node, message)
 
     def _file(self, node: Node, name: str) -> str:
-        path = Path(node.path).parent / Path(name)
+        path = Path(node.path).parent / name
         try:
+            if name.startswith("~/"):
+                path = Path.home() / name[2:]
             text = path.read_text(encoding="utf-8").rstrip()
         except OSError as error:
             raise self._failed(
@@ -106,6 +108,8 @@ class Resolver:
             ) from None
         except UnicodeDecodeError:
             raise self._failed(node, f"the file {path} cannot be read: it is not UTF-8") from None
+        except (ValueError, RuntimeError) as error:
+            raise self._failed(node, f"{name!r} names no file: {error}") from None
         if not text:
             raise self._failed(node, f"the file {path} is empty: write the value into it")
         return text

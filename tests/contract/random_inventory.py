@@ -14,6 +14,7 @@ _SCALARS = (
     *("{a: 1, b: [x, {c: ~}]}", "遊戲伺服器", '"{{ other }}"', "!unsafe 'x {{ y }}'", "Yes please"),
     *("192.0.2.1", "1.2.3", "9000-9099", "=x", "'#no comment'", "text # comment", "1,2", "0.0"),
 )  # fmt: skip
+_MERGES = ("*base", "[*base, {va: second, vy: on}]", "[{vz: first}, *base]", "{vc: inline}")
 _VARIABLES = ("va", "vb", "vc", "vd", "ansible_port", "ansible_user", "ve")
 _HOSTS = (
     "solo",
@@ -37,6 +38,7 @@ _GROUPS = ("alpha", "beta", "gamma", "delta", "site-1", "zeta")
 class Writer:
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
+        self._anchors = 0
         self._order = self._random.sample(_GROUPS, len(_GROUPS))
 
     def write(self, folder: Path) -> Path:
@@ -104,6 +106,11 @@ class Writer:
                         yield from self._body(f"{indent}    ", below[place + 1 :])
 
     def _variables(self, indent: str) -> Iterator[str]:
+        if self._random.random() < 0.15:
+            self._anchors += 1
+            base = f"b{self._anchors}"
+            yield f"{indent}base: &{base} {{va: merged, vz: [1, {{a: b}}]}}\n"
+            yield f"{indent}<<: {self._random.choice(_MERGES).replace('base', base)}\n"
         for name in self._random.sample(_VARIABLES, self._random.randint(0, 4)):
             scalar = self._random.choice(_SCALARS).replace("{i}", indent)
             yield f"{indent}{name}: {scalar}".rstrip("\n") + "\n"

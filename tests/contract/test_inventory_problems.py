@@ -75,6 +75,15 @@ def _one_host(folder: Path, *lines: str, login: str = _LOGIN) -> Path:
             "all:\n  vars:\n    x: {{ y }}\n",
             "hosts.yml:3:9: a name must be plain text: put a value",
         ),
+        (
+            "all:\n  vars:\n    <<: {a: 1}\n    <<: {b: 1}\n",
+            "hosts.yml:4:5: '<<' is here twice: write one",
+        ),
+        (
+            "all:\n  vars:\n    x: &a 1\n    y: &a 2\n",
+            "hosts.yml:4:8: the anchor &a is in line 3 already",
+        ),
+        ("..:\n", "hosts.yml:1:1: '..' cannot name a group"),
         ("all:\n  vars:\n    <<: 5\n", "hosts.yml:3:9: << must name a mapping"),
         (
             "all:\n  vars:\n    ansible_group_priority: high\n",
@@ -167,6 +176,8 @@ def test_a_misspelt_variable_is_found_even_where_no_host_has_it(tmp_path: Path) 
         ("{{ lookup('file', 'gone') }}", "gone cannot be read: No such file"),
         ("{{ lookup('file', 'blank') }}", "blank is empty"),
         ("{{ lookup('file', 'binary') }}", "binary cannot be read: it is not UTF-8"),
+        ("{{ lookup('file', 'a\\0b') }}", "names no file"),
+        ("{{ lookup('file', '.') }}", "cannot be read: Is a directory"),
         ("{{ lookup('pipe', 'id') }}", "this template is not supported: write {{ lookup('env'"),
         ("{{ lookup('env', 'A', 'B') }}", "this template is not supported"),
         ("{{ x | upper }}", "this template is not supported"),
@@ -366,3 +377,22 @@ def test_a_value_vaulted_with_another_password_is_a_problem_without_its_text(
 
     assert "cannot be decrypted with the password in" in problem
     assert text.splitlines()[1] not in problem
+
+
+def test_a_folder_of_variables_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
+    folder = tmp_path / "group_vars" / "all"
+    folder.mkdir(parents=True)
+    (folder / "a.yml").symlink_to(folder / "a.yml")
+    (folder / "b.yml").mkdir()
+    (folder / "c.yml").write_text("- x\n")
+
+    (problem,) = _problems(_one_host(tmp_path, "x: 1"))
+
+    assert problem.startswith("group_vars/all/c.yml:1:1: a file of variables holds 'name: value'")
+
+
+def test_a_name_too_long_for_a_file_has_no_files(tmp_path: Path) -> None:
+    text = f"all:\n  vars:\n    {_LOGIN}\n  hosts:\n    {'遊' * 120}: {{ansible_host: a}}\n"
+    (tmp_path / "host_vars").mkdir()
+
+    assert len(load_inventory(_hosts(tmp_path, text), environment={}).entries) == 1
