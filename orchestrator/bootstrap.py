@@ -12,10 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import structlog
+
 from orchestrator import __version__
 from orchestrator.api import ApiServices, HttpServer, Readiness, create_app
 from orchestrator.config import Settings
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.server import Health
 from orchestrator.inventory import Inventory, load_inventory
 from orchestrator.scheduler import Job, Scheduler, ThreadExecutor
 from orchestrator.services.add_game import AddGame
@@ -34,6 +37,8 @@ from orchestrator.web import create_blueprint
 
 IDEMPOTENCY_DAYS = 1
 """How long an answer is kept for its Idempotency-Key."""
+
+log = structlog.get_logger(__name__)
 
 _NAMESPACE = uuid.UUID("5f0a3f6e-8f6d-4a7b-9d5e-2b1c7f4e9a10")
 
@@ -176,10 +181,11 @@ class BrokerServer:
         self._broker = broker
         settings = broker.settings
         self._polled = False
+        self._health: dict[str, Health] = {}
         self._scheduler = Scheduler(
             [
                 Job("poll", settings.poll_interval, self._poll),
-                Job("reconcile", settings.reconcile_interval, broker.reconcile),
+                Job("reconcile", settings.reconcile_interval, self._reconcile),
                 Job("forget-keys", 3600, broker.forget_old_keys),
             ]
         )
@@ -211,7 +217,7 @@ class BrokerServer:
         on_progress("polling servers")
         self._poll()
         on_progress("settling sessions")
-        self._broker.reconcile()
+        self._reconcile()
         self._scheduler.start()
 
     def stop(self) -> None:
@@ -233,5 +239,20 @@ class BrokerServer:
         return Readiness(not missing, tuple(missing))
 
     def _poll(self) -> None:
-        self._broker.probe_servers()
+        for found in self._broker.probe_servers():
+            if self._health.get(found.server) is not found.health:
+                self._health[found.server] = found.health
+                log.info(
+                    "server health", server=found.server, health=found.health, reason=found.reason
+                )
         self._polled = True
+
+    def _reconcile(self) -> None:
+        for settled in self._broker.reconcile():
+            log.info(
+                "session settled",
+                session_id=settled.session_id,
+                before=settled.before,
+                after=settled.after,
+                note=settled.note,
+            )

@@ -85,7 +85,7 @@ def _surround(app: Flask, services: ApiServices, keys: IdempotencyKeys) -> None:
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Content-Type-Options"] = "nosniff"
         if getattr(g, "claimed", False):
-            keys.finish(g.token.id, request, response)
+            _keep_answer(keys, response)
         if request.path not in _OPEN_ROUTES:
             _log_access(response)
         return response
@@ -158,6 +158,14 @@ def _unstorable(value: Any, path: str) -> Iterator[tuple[str, str]]:
             yield path, "must not contain NUL"
         elif any("\ud800" <= character <= "\udfff" for character in value):
             yield path, "must not contain half of a surrogate pair"
+
+
+def _keep_answer(keys: IdempotencyKeys, response: Response) -> None:
+    """What was done is done: an answer that cannot be kept is still given."""
+    try:
+        keys.finish(g.token.id, request, response)
+    except OrchestratorError as error:
+        log.warning("answer not kept", code=error.code, detail=error.message)
 
 
 def _invalid(error: ValidationError) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from flask import Response, jsonify, make_response
 from flask_openapi3 import APIBlueprint, Tag
 
@@ -57,6 +58,7 @@ def create_blueprint(services: ApiServices) -> APIBlueprint:
         if session_id is None:
             named = Named(body.serverip, body.pid, body.filename)
             session_id = services.end_game.find_for_portal(named).id
+        structlog.contextvars.bind_contextvars(session_id=session_id)
         session = services.end_game(session_id)
         answer = {
             "gamestatus": session.state.value,

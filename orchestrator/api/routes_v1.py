@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import structlog
 from flask import Response, g, jsonify, make_response, request, url_for
 from flask_openapi3 import APIBlueprint, Tag
 
@@ -241,6 +242,7 @@ def _add_decisions(routes: APIBlueprint, services: ApiServices) -> None:
 
 
 def _ended(session: Session) -> Response:
+    structlog.contextvars.bind_contextvars(session_id=session.id)
     return _one(session_json(session), session.version, 202 if session.state.is_active else 200)
 
 

@@ -87,7 +87,7 @@ def _begin(
     deadline: Deadline,
 ) -> None:
     run.shell_id = connection.call(
-        deadline, "open_shell", codepage=CODEPAGE, noprofile=True, idle_timeout=IDLE_TIMEOUT
+        deadline, "open_shell", codepage=CODEPAGE, idle_timeout=IDLE_TIMEOUT
     )
     run.command_id = connection.call(
         deadline, "run_command", run.shell_id, command, arguments, console_mode_stdin=False
