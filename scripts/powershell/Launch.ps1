@@ -35,10 +35,19 @@ function Select-Program {
     param([object[]] $New, [object] $Record)
     foreach ($process in @($New | Sort-Object -Property Created, Id)) {
         if (-not (Test-ProcessImage $process $Record.program)) { continue }
+        if (-not $Record.marker -and -not (Test-InTime $process $Record)) { continue }
         if ($Record.marker -and $process.CommandLine -and
             $process.CommandLine.IndexOf($Record.marker, [StringComparison]::OrdinalIgnoreCase) -lt 0) { continue }
         $process
     }
+}
+
+function Test-InTime {
+    # Whether a process was there by the time the launch was found. The next
+    # start of the same game on this server begins only then, so that what comes
+    # later and has nothing but the image in common is another session's.
+    param([object] $Process, [object] $Record)
+    return ($null -eq $Record.found_at -or $null -eq $Process.Created -or $Process.Created -le $Record.found_at)
 }
 
 function Find-Launch {
@@ -99,7 +108,7 @@ function Select-Launch {
 function Test-Game {
     # Whether a process has the image of the record's game.
     param([object] $Process, [object] $Record)
-    return ([bool]$Record.game -and (Test-ProcessImage $Process $Record.game))
+    return ([bool]$Record.game -and (Test-InTime $Process $Record) -and (Test-ProcessImage $Process $Record.game))
 }
 
 function Test-Among {

@@ -163,7 +163,7 @@ function Write-Record {
     param([object] $Record)
     $plain = [ordered]@{}
     foreach ($property in $Record.PSObject.Properties) { $plain[$property.Name] = $property.Value }
-    foreach ($name in @('started_at', 'ready_by')) { $plain[$name] = Format-UtcTime $plain[$name] }
+    foreach ($name in @('started_at', 'found_at', 'ready_by')) { $plain[$name] = Format-UtcTime $plain[$name] }
     if ($null -ne $plain.launch) { $plain.launch = Format-Identity $plain.launch }
     foreach ($name in @('companions', 'known')) {
         $plain[$name] = [object[]]@(foreach ($identity in $plain[$name]) {
@@ -204,7 +204,7 @@ function ConvertTo-Record {
         if ($null -eq $value) { continue }
         if ($name -eq 'launch') { $value = ConvertTo-Identity $value }
         elseif ($name -eq 'companions' -or $name -eq 'known') { $value = [object[]]@($value | ForEach-Object { ConvertTo-Identity $_ }) }
-        elseif ($name -eq 'started_at' -or $name -eq 'ready_by') { $value = ConvertTo-UtcTime $value }
+        elseif ($name -eq 'started_at' -or $name -eq 'found_at' -or $name -eq 'ready_by') { $value = ConvertTo-UtcTime $value }
         elseif ($name -eq 'before') { $value = [object[]]@($value) }
         $record.$name = $value
     }
@@ -242,6 +242,7 @@ function New-Record {
         windows_session = $null
         elevated        = $false
         started_at      = $null
+        found_at        = $null
         ready_by        = $null
         before          = [object[]]@()
         known           = [object[]]@()

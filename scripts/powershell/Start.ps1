@@ -207,9 +207,10 @@ function Start-Launch {
         New-SessionConfig $Order $Record
         $lock = Enter-StartLock $Order
         $found = Start-SessionProcess $Order $Record
+        $Record.found_at = [datetime]::UtcNow
+        Save-Record $Order $Record
         Exit-StartLock $lock
         $lock = $null
-        Save-Record $Order $Record
         $found = Wait-Launch $Order $Record $Order.SessionId $true
     }
     catch {
