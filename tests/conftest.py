@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Generator
 
 import pytest
+import structlog
+
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
 
 MAY_SKIP = {"pwsh", "windows"}
 """Markers of tests that may be skipped even where skipping is forbidden."""

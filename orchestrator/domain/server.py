@@ -61,8 +61,11 @@ class Server:
 class Connection:
     """How to reach a server by WinRM; the only place a password is held.
 
-    ``transport`` is one of pywinrm's names (ntlm, basic, ssl, kerberos,
-    credssp). ``ca_file`` is None for the system's CAs. Times are in seconds.
+    ``transport`` is one of pywinrm's names (ntlm, negotiate, basic, ssl,
+    certificate, kerberos, credssp). ``ca_file`` is None for the system's CAs;
+    ``fingerprint`` pins one certificate by its SHA-256 in lower-case
+    hexadecimal, whoever signed it. ``proxy`` is a URL, and None means none:
+    the environment's is not used. Times are in seconds.
     """
 
     host: str
@@ -77,6 +80,13 @@ class Connection:
     read_timeout: int = 30
     path: str = "/wsman"
     message_encryption: str = "auto"
+    fingerprint: str | None = None
+    client_certificate: str | None = None
+    client_key: str | None = None
+    proxy: str | None = None
+    kerberos_hostname: str | None = None
+    kerberos_service: str = "HTTP"
+    kerberos_delegation: bool = False
 
     @property
     def url(self) -> str:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+_LONGEST_NAP = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class Watchdog:
         self._actions: dict[int, Callable[[], None]] = {}
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._wakes_at = math.inf
 
     @contextmanager
     def guard(self, deadline: Deadline, action: Callable[[], None]) -> Iterator[None]:
@@ -60,7 +64,9 @@ class Watchdog:
             if self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
                 self._thread.start()
-            self._changed.notify()
+            if deadline.at < self._wakes_at:
+                # Waking it for every call would cost a switch of threads each.
+                self._changed.notify()
         try:
             yield
         finally:
@@ -88,13 +94,12 @@ class Watchdog:
     def _next_due(self) -> Callable[[], None] | None:
         while self._due and self._due[0][1] not in self._actions:
             heapq.heappop(self._due)
-        if not self._due:
-            self._changed.wait()
-            return None
-        at, number = self._due[0]
+        at, number = self._due[0] if self._due else (math.inf, 0)
         left = at - time.monotonic()
         if left > 0:
-            self._changed.wait(left)
+            self._wakes_at = at
+            self._changed.wait(min(left, _LONGEST_NAP))
+            self._wakes_at = 0.0
             return None
         heapq.heappop(self._due)
         return self._actions.pop(number, None)

@@ -25,13 +25,21 @@ class Answer:
     warnings: tuple[str, ...]
 
 
+def is_complete(stdout: bytes | bytearray) -> bool:
+    """Whether the answer's line has come whole: it is the last that a script
+    writes, so that nobody needs to wait for the process to end."""
+    if not stdout.endswith(b"\n"):
+        return False
+    return _envelope(stdout) is not None
+
+
 def read_answer(completed: Completed, server: str, script: str) -> Answer:
     """The script's answer; ScriptFailed with its code, or ProtocolViolation.
 
     No envelope at all, after the exit code has come, still means that the
     outcome is unknown: the script may have been cut off in the middle.
     """
-    envelope = _envelope(completed)
+    envelope = _envelope(completed.stdout)
     if envelope is None:
         raise ProtocolViolation(
             f"{script} ended with exit code {completed.exit_code} without an answer: "
@@ -71,8 +79,8 @@ def readable_stderr(raw: bytes) -> str:
     return " ".join((plain + " " + words).split())
 
 
-def _envelope(completed: Completed) -> dict[str, Any] | None:
-    lines = completed.stdout.decode("utf-8-sig", "replace").splitlines()
+def _envelope(stdout: bytes | bytearray) -> dict[str, Any] | None:
+    lines = stdout.decode("utf-8-sig", "replace").splitlines()
     for line in reversed(lines):
         if not line.strip():
             continue

@@ -1,4 +1,4 @@
-"""From what pywinrm, requests and WS-Management report to the error tree.
+"""From what the wire, pywinrm and WS-Management report to the error tree.
 
 Whether a failed request was executed depends on how it failed (``Sent``) and
 on what it asked for; the caller knows the second and passes it on.
@@ -6,16 +6,14 @@ on what it asked for; the caller knows the second and passes it on.
 
 from __future__ import annotations
 
-import re
 import struct
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from enum import StrEnum
+from http import HTTPStatus
 
-import requests
 from spnego.exceptions import SpnegoError
 from winrm.exceptions import (
-    InvalidCredentialsError,
     WinRMError,
     WinRMOperationTimeoutError,
     WinRMTransportError,
@@ -36,6 +34,15 @@ from orchestrator.domain.errors import (
     ServerUnreachable,
     TlsUntrusted,
 )
+from orchestrator.transport.authentication import CannotProve, Refused
+from orchestrator.transport.wire import (
+    Broken,
+    CannotConnect,
+    ConnectTimeout,
+    Silent,
+    Untrusted,
+    WireError,
+)
 
 OPERATION_TIMED_OUT = 2150858793
 INVALID_SELECTORS = 2150858843
@@ -45,8 +52,9 @@ CANNOT_PROCESS_FILTER = 2150858778
 _QUOTAS = frozenset({2150859173, 2150859174})
 
 FAILURES = (
-    requests.RequestException,
-    InvalidCredentialsError,
+    WireError,
+    Refused,
+    CannotProve,
     WinRMError,
     WinRMTransportError,
     WinRMOperationTimeoutError,
@@ -62,10 +70,7 @@ FAILURES = (
     AttributeError,
     struct.error,
 )
-"""All that pywinrm's send and parse let through, a garbled answer included."""
-
-
-_ERRNO = re.compile(r"\[Errno -?\d+\] (.+)$")
+"""All that the wire and pywinrm's parsing let through, a garbled answer included."""
 
 
 class Sent(StrEnum):
@@ -106,23 +111,23 @@ def diagnose(error: BaseException, deadline_passed: bool) -> Failed:
     """What a failed request means."""
     if isinstance(error, WSManFaultError):
         return _of_fault(error)
-    if isinstance(error, InvalidCredentialsError):
-        message = "the server refused the user name and password (401)"
-        return Failed(CredentialsRefused, message, Sent.NO, reusable=False)
+    if isinstance(error, (Refused, CannotProve)):
+        return Failed(CredentialsRefused, str(error), Sent.NO, reusable=False)
     if isinstance(error, WinRMTransportError):
         return _of_status(error)
-    if isinstance(error, requests.exceptions.SSLError):
-        return _of_tls(error, deadline_passed)
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return Failed(ServerUnreachable, "no connection in time", Sent.NO, reusable=False)
+    if isinstance(error, Untrusted):
+        return _of_certificate(error)
+    if isinstance(error, ConnectTimeout):
+        return Failed(ServerUnreachable, str(error), Sent.NO, reusable=False)
     if deadline_passed:
         message = "no answer within the call's time limit"
         return Failed(DeadlineExceeded, message, Sent.MAYBE, reusable=False)
-    if isinstance(error, requests.exceptions.Timeout):
-        return Failed(ConnectionLost, "the server went silent", Sent.MAYBE, reusable=False)
-    if isinstance(error, requests.ConnectionError):
-        return _of_connection(error)
-    if isinstance(error, (requests.RequestException, OSError)):
+    if isinstance(error, CannotConnect):
+        message = f"nothing answers there: {error}"
+        return Failed(ServerUnreachable, message, Sent.NO, reusable=False)
+    if isinstance(error, Silent):
+        return Failed(ConnectionLost, str(error), Sent.MAYBE, reusable=False)
+    if isinstance(error, (Broken, OSError)):
         message = f"the connection broke: {_short(error)}"
         return Failed(ConnectionLost, message, Sent.MAYBE, reusable=False)
     message = f"the server's answer is not WinRM: {type(error).__name__}: {_short(error)}"
@@ -146,7 +151,7 @@ def _of_fault(error: WSManFaultError) -> Failed:
 
 
 def _of_status(error: WinRMTransportError) -> Failed:
-    if error.code == requests.codes.service_unavailable:
+    if error.code == HTTPStatus.SERVICE_UNAVAILABLE:
         return Failed(ServerBusy, "the server answered 503", Sent.NO, reusable=False)
     message = f"the server answered HTTP {error.code} without a WS-Management fault"
     text = " ".join(str(error.response_text or "").split())[:200]
@@ -155,35 +160,13 @@ def _of_status(error: WinRMTransportError) -> Failed:
     return Failed(ProtocolViolation, message, Sent.ANSWERED, reusable=False)
 
 
-def _of_tls(error: requests.exceptions.SSLError, deadline_passed: bool) -> Failed:
-    text = str(error)
-    if "certificate" in text.lower() or "WRONG_VERSION" in text or "hostname" in text.lower():
-        reason = text.rsplit(":", 1)[0].rsplit("] ", 1)[-1] if "] " in text else text
-        message = (
-            f"the server's certificate cannot be trusted ({reason.strip('()')}): name its CA in "
-            "ansible_winrm_ca_trust_path, or give the server a certificate for its address"
-        )
-        return Failed(TlsUntrusted, message, Sent.NO, reusable=False)
-    kind = DeadlineExceeded if deadline_passed else ConnectionLost
-    return Failed(kind, f"TLS broke: {_short(error)}", Sent.MAYBE, reusable=False)
-
-
-def _of_connection(error: requests.ConnectionError) -> Failed:
-    text = _short(error)
-    if "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error):
-        message = f"nothing answers there: {text}"
-        return Failed(ServerUnreachable, message, Sent.NO, reusable=False)
-    return Failed(ConnectionLost, f"the connection broke: {text}", Sent.MAYBE, reusable=False)
+def _of_certificate(error: Untrusted) -> Failed:
+    message = (
+        f"the server's certificate cannot be trusted ({error}): name its CA in "
+        "ansible_winrm_ca_trust_path, or give the server a certificate for its address"
+    )
+    return Failed(TlsUntrusted, message, Sent.NO, reusable=False)
 
 
 def _short(error: BaseException) -> str:
-    """The innermost reason, without urllib3's wrapping of object addresses."""
-    inner: BaseException = error
-    while inner.args and isinstance(inner.args[-1], BaseException):
-        inner = inner.args[-1]
-    reason = getattr(inner, "reason", None)
-    if isinstance(reason, BaseException):
-        return _short(reason)
-    text = " ".join(str(inner).split())
-    errno = _ERRNO.search(text)
-    return errno[1].rstrip(")") if errno else text.split(">: ", 1)[-1][:300]
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestrator.domain.errors import Outcome, ProtocolViolation, UnknownServer
+from orchestrator.domain.errors import (
+    DeadlineExceeded,
+    OrchestratorError,
+    Outcome,
+    ProtocolViolation,
+    ServerCallError,
+    UnknownServer,
+)
 from orchestrator.domain.launch import (
     EndedHow,
     FoundLaunch,
@@ -19,11 +29,15 @@ from orchestrator.domain.launch import (
 )
 from orchestrator.domain.server import Connection, Load
 from orchestrator.transport import envelope
+from orchestrator.transport.breaker import Breaker
 from orchestrator.transport.deadline import Deadline, Watchdog
+from orchestrator.transport.janitor import Janitor
 from orchestrator.transport.pool import Pool
 from orchestrator.transport.probe import read_load
 from orchestrator.transport.scripts import COMMAND, ScriptLibrary
-from orchestrator.transport.shell import run_command
+from orchestrator.transport.shell import CommandRunner
+from orchestrator.transport.tracing import CallTrace, Listener
+from orchestrator.transport.wire import Traffic
 from orchestrator.transport.wql import Row, parse_datetime, query
 
 _POLLS_PER_SERVER = 1
@@ -35,6 +49,7 @@ class WinrmGateway:
     ``call_timeout`` is the hard limit of a script call in seconds, on top of
     what the script may wait itself; ``probe_timeout`` that of one poll. Polls
     have a connection of their own, so that a slow launch never holds them up.
+    ``on_call`` is told what each call cost, in the thread that made it.
     """
 
     def __init__(
@@ -45,15 +60,18 @@ class WinrmGateway:
         call_timeout: float = 30,
         probe_timeout: float = 10,
         max_connections_per_server: int = 8,
+        on_call: Listener | None = None,
     ) -> None:
         self._connections = dict(connections)
         self._scripts = scripts
         self._call_timeout = call_timeout
         self._probe_timeout = probe_timeout
         self._size = max_connections_per_server
+        self._on_call = on_call
         self._watchdog = Watchdog()
+        self._janitor = Janitor(self._expire)
         self._lock = threading.Lock()
-        self._pools: dict[tuple[str, str], Pool] = {}
+        self._lines: dict[str, _Lines] = {}
 
     def launch(self, server: str, order: LaunchOrder) -> LaunchReport:
         """Run Start-Game."""
@@ -113,50 +131,106 @@ class WinrmGateway:
 
     def probe(self, server: str) -> Load:
         """One sample by WQL."""
-        pool = self._pool(server, "polls", _POLLS_PER_SERVER)
         deadline = Deadline.after(self._probe_timeout)
-
-        def ask(wql: str) -> list[Row]:
-            return query(pool, server, wql, deadline)
-
-        return read_load(ask, datetime.now(UTC))
+        return read_load(lambda wql: self._ask(server, wql, deadline), datetime.now(UTC))
 
     def query(self, server: str, wql: str) -> list[Row]:
         """Rows of a WQL query in root/cimv2."""
-        pool = self._pool(server, "polls", _POLLS_PER_SERVER)
-        return query(pool, server, wql, Deadline.after(self._probe_timeout))
+        return self._ask(server, wql, Deadline.after(self._probe_timeout))
 
     def close(self) -> None:
-        """Close every connection and end the watchdog's thread."""
+        """Close every shell and connection, and end the threads."""
         with self._lock:
-            pools, self._pools = list(self._pools.values()), {}
-        for pool in pools:
-            pool.close()
+            lines, self._lines = list(self._lines.values()), {}
+        for each in lines:
+            each.commands.close()
+        self._janitor.close()
+        for each in lines:
+            # What was in use while the janitor ended is closed in this thread.
+            each.commands.close()
+            each.calls.close()
+            each.polls.close()
         self._watchdog.close()
+
+    def _ask(self, server: str, wql: str, deadline: Deadline) -> list[Row]:
+        line = self._line(server)
+        with self._traced(line, "wql") as traffic:
+            return query(line.polls, server, wql, deadline, traffic)
 
     def _run(
         self, server: str, script: str, parameters: Mapping[str, object], waits: float
     ) -> envelope.Answer:
-        completed = run_command(
-            self._pool(server, "calls", self._size),
-            server,
-            COMMAND,
-            self._scripts.arguments,
-            self._scripts.load(script).payload(parameters),
-            Deadline.after(self._call_timeout + waits),
-        )
-        return envelope.read_answer(completed, server, script)
+        line = self._line(server)
+        with self._traced(line, script) as traffic:
+            completed = line.commands.run(
+                COMMAND,
+                self._scripts.arguments,
+                self._scripts.load(script).payload(parameters),
+                Deadline.after(self._call_timeout + waits),
+                envelope.is_complete,
+                traffic,
+            )
+            return envelope.read_answer(completed, server, script)
 
-    def _pool(self, server: str, lane: str, size: int) -> Pool:
+    @contextmanager
+    def _traced(self, line: _Lines, kind: str) -> Iterator[Traffic]:
+        """Ask the breaker, tell it what came of the call, and say what it cost."""
+        line.breaker.check()
+        traffic = Traffic()
+        error: OrchestratorError | None = None
+        began, cpu = time.perf_counter(), time.thread_time()
+        try:
+            yield traffic
+        except OrchestratorError as raised:
+            error = raised
+            raise
+        finally:
+            if kind == "wql" or not isinstance(error, DeadlineExceeded):
+                # A script that takes too long says nothing about the server.
+                line.breaker.record(error if isinstance(error, ServerCallError) else None)
+            if self._on_call is not None:
+                wall, spent = time.perf_counter() - began, time.thread_time() - cpu
+                code = error.code if error is not None else ""
+                self._on_call(CallTrace(line.server, kind, wall, spent, traffic, code))
+
+    def _line(self, server: str) -> _Lines:
         with self._lock:
-            pool = self._pools.get((server, lane))
-            if pool is None:
+            line = self._lines.get(server)
+            if line is None:
                 connection = self._connections.get(server)
                 if connection is None:
                     raise UnknownServer(f"the inventory has no server {server!r}")
-                pool = Pool(server, connection, self._watchdog, size)
-                self._pools[server, lane] = pool
-        return pool
+                line = self._lines[server] = self._new_line(server, connection)
+        return line
+
+    def _new_line(self, server: str, connection: Connection) -> _Lines:
+        calls = Pool(server, connection, self._watchdog, self._size)
+        return _Lines(
+            server,
+            calls,
+            Pool(server, connection, self._watchdog, _POLLS_PER_SERVER),
+            CommandRunner(server, calls, self._janitor),
+            Breaker(server),
+        )
+
+    def _expire(self) -> None:
+        with self._lock:
+            lines = list(self._lines.values())
+        for line in lines:
+            line.commands.expire()
+            line.calls.expire()
+            line.polls.expire()
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """All that leads to one server."""
+
+    server: str
+    calls: Pool
+    polls: Pool
+    commands: CommandRunner
+    breaker: Breaker
 
 
 class _reading:  # noqa: N801 - reads as a statement

@@ -12,19 +12,17 @@ import xml.etree.ElementTree as ET
 from datetime import UTC, datetime, timedelta
 from xml.sax.saxutils import escape
 
-import xmltodict
-
 from orchestrator.domain.errors import ConnectionLost, DeadlineExceeded
 from orchestrator.transport.connection import KeptConnection, RequestFailed
 from orchestrator.transport.deadline import Deadline
 from orchestrator.transport.faults import OperationTimedOut, Sent
 from orchestrator.transport.pool import Pool
+from orchestrator.transport.soap import ENUMERATION, WSMAN, envelope
+from orchestrator.transport.wire import Traffic
 
 Value = str | None | list["Value"] | datetime
 Row = dict[str, Value]
 
-_ENUMERATION = "http://schemas.xmlsoap.org/ws/2004/09/enumeration"
-_WSMAN = "http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd"
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _CIMV2 = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/*"
 _DIALECT = "http://schemas.microsoft.com/wbem/wsman/1/WQL"
@@ -32,16 +30,21 @@ _MOST = 32000
 _DATETIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?")
 
 
-def query(pool: Pool, server: str, wql: str, deadline: Deadline) -> list[Row]:
+def query(pool: Pool, server: str, wql: str, deadline: Deadline, traffic: Traffic) -> list[Row]:
     """Every row of a query, each by property name.
 
     Asking is safe to repeat, so a connection that breaks costs one more try
-    on another; the second failure is raised as the error it is.
+    on another; the second failure is raised as the error it is. What went over
+    the wire is added to ``traffic``.
     """
     for last_try in (False, True):
         try:
             with pool.connection(deadline) as connection:
-                return _enumerate(connection, wql, deadline)
+                before = connection.traffic.copy()
+                try:
+                    return _enumerate(connection, wql, deadline)
+                finally:
+                    traffic.add(connection.traffic - before)
         except RequestFailed as error:
             lost = error.failed.kind in {ConnectionLost, DeadlineExceeded}
             again = lost and error.failed.sent is Sent.MAYBE and not deadline.passed
@@ -70,22 +73,21 @@ def _enumerate(connection: KeptConnection, wql: str, deadline: Deadline) -> list
 
 
 def _ask(connection: KeptConnection, action: str, body: str, deadline: Deadline) -> ET.Element:
-    header = connection.protocol.build_wsman_header(f"{_ENUMERATION}/{action}", _CIMV2)
-    envelope = xmltodict.unparse({"env:Envelope": {**header, "env:Body": None}})
-    message = envelope.replace("<env:Body></env:Body>", f"<env:Body>{body}</env:Body>")
-    answer = connection.call(deadline, "send_message", message)
-    return connection.parse(answer)
+    message = envelope(
+        connection.url, f"{ENUMERATION}/{action}", _CIMV2, body, connection.seconds_for(deadline)
+    )
+    return connection.parse(connection.send(deadline, message))
 
 
 def _page(root: ET.Element, rows: list[Row]) -> str | None:
     """Add the page's items to ``rows``; the context to go on with, or None at the end."""
-    for namespace in (_WSMAN, _ENUMERATION):
+    for namespace in (WSMAN, ENUMERATION):
         for items in root.iter(f"{{{namespace}}}Items"):
             rows.extend(_row(item) for item in items)
-    for namespace in (_WSMAN, _ENUMERATION):
+    for namespace in (WSMAN, ENUMERATION):
         if next(root.iter(f"{{{namespace}}}EndOfSequence"), None) is not None:
             return None
-    found = next(root.iter(f"{{{_ENUMERATION}}}EnumerationContext"), None)
+    found = next(root.iter(f"{{{ENUMERATION}}}EnumerationContext"), None)
     return (found.text or "").strip() or None if found is not None else None
 
 

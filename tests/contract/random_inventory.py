@@ -14,8 +14,8 @@ _SCALARS = (
     *("{a: 1, b: [x, {c: ~}]}", "遊戲伺服器", '"{{ other }}"', "!unsafe 'x {{ y }}'", "Yes please"),
     *("192.0.2.1", "1.2.3", "9000-9099", "=x", "'#no comment'", "text # comment", "1,2", "0.0"),
 )  # fmt: skip
-# No key twice in one list: PyYAML 6.0.4 lets the last mapping win, the releases before it the first,
-# as YAML 1.1 has it and as we do.
+# No key twice in one list: PyYAML 6.0.4 lets the last mapping win, the releases
+# before it the first, as YAML 1.1 has it and as we do.
 _MERGES = ("*base", "[*base, {vy: on}]", "[{vx: first}, *base]", "{vc: inline}")
 _VARIABLES = ("va", "vb", "vc", "vd", "ansible_port", "ansible_user", "ve")
 _HOSTS = (

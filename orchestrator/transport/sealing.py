@@ -1,0 +1,89 @@
+"""Sealed messages: SOAP between multipart boundaries, [MS-WSMV] 2.2.9.1."""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from spnego.exceptions import SpnegoError
+
+_BOUNDARY = b"--Encrypted Boundary"
+_PART = re.compile(
+    rb"--\s?Encrypted Boundary\r\n\s*Content-Type:[^\r\n]*\r\n"
+    rb"\s*OriginalContent:[^\r\n]*?Length=(\d+)[^\r\n]*\r\n"
+    rb"--\s?Encrypted Boundary\r\n\s*Content-Type: application/octet-stream\r\n",
+    re.IGNORECASE,
+)
+_END = re.compile(rb"--\s?Encrypted Boundary")
+_CREDSSP_MOST = 16384
+
+
+class CannotUnseal(ValueError):
+    """An answer that this connection's context cannot open."""
+
+
+@dataclass(slots=True)
+class Seal:
+    """Seals and opens the messages of one connection, in their order."""
+
+    context: Any
+    protocol: str
+
+    def wrap(self, message: bytes) -> tuple[str, bytes]:
+        """Content type and body of a sealed message."""
+        kind = "multipart/encrypted"
+        pieces = [message]
+        if "CredSSP" in self.protocol and len(message) > _CREDSSP_MOST:
+            # A TLS record, which CredSSP seals with, holds no more.
+            kind = "multipart/x-multi-encrypted"
+            starts = range(0, len(message), _CREDSSP_MOST)
+            pieces = [message[start : start + _CREDSSP_MOST] for start in starts]
+        body = b"".join([*map(self._part, pieces), _BOUNDARY, b"--\r\n"])
+        return f'{kind};protocol="{self.protocol}";boundary="Encrypted Boundary"', body
+
+    def unwrap(self, body: bytes) -> bytes:
+        """The message in a sealed answer."""
+        plain = bytearray()
+        position = 0
+        while (part := _PART.search(body, position)) is not None:
+            start = part.end()
+            after = _PART.search(body, start)
+            ends = list(_END.finditer(body, start, after.end() if after else len(body)))
+            end = after.start() if after else (ends[-1].start() if ends else len(body))
+            plain += self._open(body[start:end])
+            position = end
+        if not position:
+            raise CannotUnseal("it is said to be sealed, but has no sealed part")
+        return bytes(plain)
+
+    def _part(self, message: bytes) -> bytes:
+        sealed = self.context.wrap_winrm(message)
+        return b"".join(
+            (
+                _BOUNDARY,
+                b"\r\n\tContent-Type: ",
+                self.protocol.encode("ascii"),
+                b"\r\n\tOriginalContent: type=application/soap+xml;charset=UTF-8;Length=",
+                str(len(message) + sealed.padding_length).encode("ascii"),
+                b"\r\n",
+                _BOUNDARY,
+                b"\r\n\tContent-Type: application/octet-stream\r\n",
+                struct.pack("<i", len(sealed.header)),
+                sealed.header,
+                sealed.data,
+            )
+        )
+
+    def _open(self, payload: bytes) -> bytes:
+        if len(payload) < 4:
+            raise CannotUnseal("its sealed part is empty")
+        (size,) = struct.unpack("<i", payload[:4])
+        if not 0 <= size <= len(payload) - 4:
+            raise CannotUnseal("its signature is longer than itself")
+        try:
+            plain: bytes = self.context.unwrap_winrm(payload[4 : 4 + size], payload[4 + size :])
+        except (SpnegoError, ValueError) as error:
+            raise CannotUnseal(f"it was not sealed for this connection: {error}") from error
+        return plain
