@@ -24,14 +24,17 @@ $(VENV)/installed: $(VENV)/made setup.cfg pyproject.toml
 
 $(VENV)/installed-dev: $(VENV)/installed
 	@echo "installing what the tests and checks need"
+	@sh scripts/setup/test-packages.sh $(PYTHON)
 	@$(PIP) install --editable '.[test,check]'
+	@if command -v krb5-config >/dev/null 2>&1; then $(PIP) install --editable '.[kerberos]'; \
+	else echo "not installed, tests that need it are skipped: Kerberos bindings (krb5-config is missing)"; fi
 	@touch $@
 
 demo: $(VENV)/installed
 	@$(BIN)/orchestrator demo $(if $(filter 1,$(DEMO_ONCE)),--once)
 
 test: $(VENV)/installed-dev
-	@sh scripts/setup/test-packages.sh
+	@sh scripts/setup/test-packages.sh $(PYTHON)
 	@$(BIN)/python -m pytest
 
 check: $(VENV)/installed-dev

@@ -20,7 +20,7 @@ from orchestrator.transport.connection import RequestFailed
 Task = Callable[[], None]
 
 _THREADS = 4
-_TICK_SECONDS = 15.0
+_TICK_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 

@@ -29,7 +29,10 @@ IDLE_SECONDS = 187
 An odd number, so that shells of ours are told from others of the account."""
 
 _MOST_COMMANDS = 100
-_KEPT_SECONDS = 30.0
+_KEPT_SECONDS = 5.0
+"""Long enough for a burst of calls, short enough that a server at rest has none
+of our processes."""
+
 _LONGEST_LIFE = 3600.0
 _ABANDONED_SECONDS = 60.0
 _RESOURCE = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"

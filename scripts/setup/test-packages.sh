@@ -1,11 +1,19 @@
 #!/bin/sh
-# Installs what the tests drive besides Python: MariaDB and a browser. Without
-# root or apt it changes nothing, and the tests that need them are skipped by name.
+# Installs what the tests drive besides Python: MariaDB, a browser, a Kerberos KDC
+# and what builds Python's Kerberos bindings. Without root or apt it changes
+# nothing, and the tests that need them are skipped by name.
 set -eu
 missing=""
 [ -x /usr/sbin/mariadbd ] || command -v mariadbd >/dev/null 2>&1 || missing="$missing mariadb-server"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v chromedriver >/dev/null 2>&1 || missing="$missing chromium-driver"
+[ -x /usr/sbin/krb5kdc ] || missing="$missing krb5-kdc krb5-admin-server"
+command -v kinit >/dev/null 2>&1 || missing="$missing krb5-user"
+command -v krb5-config >/dev/null 2>&1 || missing="$missing libkrb5-dev"
+command -v cc >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
+"${1:-python3}" -c 'import os, sys, sysconfig
+sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' ||
+    missing="$missing python3-dev"
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
     echo "not installed, tests that need them are skipped:$missing"
