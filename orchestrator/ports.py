@@ -22,7 +22,8 @@ from orchestrator.domain.launch import (
     LaunchReport,
     StopReport,
 )
-from orchestrator.domain.mode import Concurrency
+from orchestrator.domain.mode import Concurrency, Mode
+from orchestrator.domain.sample import Sample
 from orchestrator.domain.server import Health, Load, Server, ServerRecord
 from orchestrator.domain.session import Ports, Session, SessionState
 from orchestrator.domain.token import Token
@@ -131,6 +132,13 @@ class ServerRepository(Protocol):
         """Keep what a poll found; ``load`` None keeps the last sample."""
         ...
 
+    def record_polls(self, samples: Sequence[Sample]) -> None:
+        """Keep what many polls found, at most one a server; no version changes.
+
+        A sample without load keeps the last one. Servers that are gone are no error.
+        """
+        ...
+
 
 class GameRepository(Protocol):
     """The catalogue."""
@@ -174,6 +182,34 @@ class Holding:
     started_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What polling knows of one session that runs or is lost."""
+
+    session_id: str
+    server: str
+    game_id: str
+    mode: Mode
+    state: SessionState
+    stream_port: int
+    launch: Launch
+    companions: tuple[Launch, ...] = ()
+    started_at: datetime | None = None
+    idle_since: datetime | None = None
+
+
+class SampleSink(Protocol):
+    """Is told what polls found, in batches; history and metrics are such sinks.
+
+    Called by one thread after the batch is in ``servers``. An error is logged
+    and costs that sink the batch, never the polling.
+    """
+
+    def __call__(self, samples: Sequence[Sample]) -> None:
+        """Several samples, in the order in which the polls ended."""
+        ...
+
+
 class SessionRepository(Protocol):
     """Sessions, their ports and decisions."""
 
@@ -195,6 +231,14 @@ class SessionRepository(Protocol):
 
     def holdings(self) -> Sequence[Holding]:
         """What every active session holds: all that placement needs of them."""
+        ...
+
+    def watched(self) -> Sequence[Watched]:
+        """What polling needs of every session that runs or is lost, if its launch is known."""
+        ...
+
+    def record_idle(self, since: Mapping[str, datetime | None]) -> None:
+        """Keep since when sessions have no client; no version changes."""
         ...
 
     def reserve(self, session: Session, server_version: int) -> None:

@@ -99,13 +99,15 @@ class Health(StrEnum):
     """What the last poll said of a server.
 
     ``unknown``: not polled yet. ``degraded``: it answers, but its load cannot
-    be read. ``unreachable``: nothing answers. ``refused``: it does not accept
-    the inventory's credentials.
+    be read or its desktop is locked. ``unready``: it answers, but nobody is
+    logged on at its desktop, so no game can be started. ``unreachable``:
+    nothing answers. ``refused``: it does not accept the inventory's credentials.
     """
 
     UNKNOWN = "unknown"
     UP = "up"
     DEGRADED = "degraded"
+    UNREADY = "unready"
     UNREACHABLE = "unreachable"
     REFUSED = "refused"
 
@@ -114,8 +116,12 @@ class Health(StrEnum):
 class Load:
     """One sample of a server's load; None means "not measured".
 
-    ``cpu`` and ``gpu`` are shares in [0, 1]; memory is in MiB. ``desktop_user``
-    is who is logged on at the console, None when nobody is.
+    ``cpu`` and ``gpu`` are shares in [0, 1]; memory and disk are in MiB, network
+    in bytes a second. ``gpu`` is the busiest of ``gpu_engines``, which has each
+    type's share, such as ``3D`` or ``VideoEncode``. ``disk`` names the fixed disk
+    with the least share free. ``desktop_user`` is who is logged on at the
+    console, None when nobody is; ``desktop`` whether somebody's desktop is there
+    at all, ``locked`` whether it is locked. ``booted_at`` is the server's own time.
     """
 
     at: datetime
@@ -124,6 +130,16 @@ class Load:
     memory_free_mb: int | None = None
     gpu: float | None = None
     desktop_user: str | None = None
+    gpu_engines: Mapping[str, float] = field(default_factory=dict)
+    gpu_memory_used_mb: int | None = None
+    disk: str | None = None
+    disk_total_mb: int | None = None
+    disk_free_mb: int | None = None
+    network_received: int | None = None
+    network_sent: int | None = None
+    desktop: bool | None = None
+    locked: bool | None = None
+    booted_at: datetime | None = None
 
     @property
     def memory(self) -> float | None:
@@ -140,7 +156,8 @@ class ServerRecord:
 
     ``present`` is False for one that left the inventory while sessions still
     refer to it. ``version`` counts reservations and edits, for optimistic
-    locking. ``checked_at`` is when the last poll ended.
+    locking. ``checked_at`` is when the last poll ended, ``answered_at`` the last
+    that got an answer, ``health_since`` when its health became what it is.
     """
 
     server: Server
@@ -151,3 +168,5 @@ class ServerRecord:
     load: Load | None = None
     checked_at: datetime | None = None
     version: int = 1
+    answered_at: datetime | None = None
+    health_since: datetime | None = None

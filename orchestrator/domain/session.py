@@ -79,7 +79,10 @@ class Session:
 
     Times are aware, in UTC. ``end_detail`` says how the session ended in
     words; ``error`` says why it failed or, while it is active, what the last
-    call about it ran into. ``version`` is for optimistic locking.
+    call about it ran into. ``companions`` are the session's other processes, such
+    as the game beside a periodic GamingAnywhere server. ``idle_since`` is since
+    when no client is connected, None where one is or it was not measured.
+    ``version`` is for optimistic locking.
     """
 
     id: str
@@ -102,6 +105,8 @@ class Session:
     end_detail: str | None = None
     error: Failure | None = None
     version: int = 1
+    companions: tuple[Launch, ...] = ()
+    idle_since: datetime | None = None
 
     def moved(self, state: SessionState, at: datetime, **changes: object) -> Session:
         """The session in its next state; an impossible move is an error."""

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from orchestrator.domain.errors import GameExists, UnknownGame, UnknownServer
 from orchestrator.domain.event import Event
 from orchestrator.domain.game import Game
+from orchestrator.domain.sample import Sample
 from orchestrator.domain.server import Health, Load, Server, ServerRecord
 from orchestrator.domain.token import Token
 from orchestrator.ports import StoredAnswer
@@ -71,6 +82,29 @@ class Servers:
             values["load_sample"] = rows.dump(rows.LOAD, load)
         self._connection.execute(
             update(tables.servers).where(tables.servers.c.name == name).values(**values)
+        )
+
+    def record_polls(self, samples: Sequence[Sample]) -> None:
+        """Keep what many polls found, in the order of names: two batches that
+        lock rows in different orders would be each other's deadlock."""
+        if not samples:
+            return
+        table = tables.servers
+        values = [rows.poll_values(s) for s in sorted(samples, key=lambda s: s.server)]
+        self._connection.execute(
+            update(table)
+            .where(table.c.name == bindparam("poll_name"))
+            .values(
+                health=bindparam("poll_health"),
+                health_reason=bindparam("poll_reason"),
+                health_since=bindparam("poll_since"),
+                checked_at=bindparam("poll_at"),
+                answered_at=func.coalesce(
+                    bindparam("poll_answered", type_=table.c.answered_at.type), table.c.answered_at
+                ),
+                load_sample=func.coalesce(bindparam("poll_load"), table.c.load_sample),
+            ),
+            values,
         )
 
     def _insert(self, server: Server) -> None:

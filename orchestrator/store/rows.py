@@ -13,16 +13,18 @@ from orchestrator.domain.event import Event
 from orchestrator.domain.game import Game
 from orchestrator.domain.launch import Launch
 from orchestrator.domain.mode import Concurrency, Mode
+from orchestrator.domain.sample import Sample
 from orchestrator.domain.server import Health, Load, Server, ServerRecord
 from orchestrator.domain.session import Failure, Ports, Session, SessionState
 from orchestrator.domain.token import Role, Token
-from orchestrator.ports import Holding, StoredAnswer
+from orchestrator.ports import Holding, StoredAnswer, Watched
 
 SERVER = TypeAdapter(Server)
 LOAD = TypeAdapter(Load)
 GAME = TypeAdapter(Game)
 DECISION = TypeAdapter(Decision)
 JSON_OBJECT: TypeAdapter[Mapping[str, Any]] = TypeAdapter(Mapping[str, Any])
+LAUNCHES: TypeAdapter[tuple[Launch, ...]] = TypeAdapter(tuple[Launch, ...])
 HEADERS: TypeAdapter[Mapping[str, str]] = TypeAdapter(Mapping[str, str])
 
 
@@ -42,6 +44,8 @@ def server_from(row: Row[Any]) -> ServerRecord:
         load=LOAD.validate_json(row.load_sample) if row.load_sample else None,
         checked_at=row.checked_at,
         version=row.version,
+        answered_at=row.answered_at,
+        health_since=row.health_since,
     )
 
 
@@ -51,7 +55,8 @@ def game_from(row: Row[Any]) -> Game:
 
 
 def session_values(session: Session) -> dict[str, Any]:
-    """The columns of a session, but for its id, decision and version."""
+    """The columns of a session, but for its id, decision, version and idleness,
+    which polls keep by themselves."""
     launch, error = session.launch, session.error
     return {
         "game_id": session.game_id,
@@ -75,6 +80,7 @@ def session_values(session: Session) -> dict[str, Any]:
         "end_detail": session.end_detail,
         "error_code": error.code if error else None,
         "error_message": error.message if error else None,
+        "companions": dump(LAUNCHES, session.companions) if session.companions else None,
     }
 
 
@@ -104,6 +110,8 @@ def session_from(row: Row[Any]) -> Session:
         end_detail=row.end_detail,
         error=Failure(row.error_code, row.error_message) if row.error_code else None,
         version=row.version,
+        companions=LAUNCHES.validate_json(row.companions) if row.companions else (),
+        idle_since=row.idle_since,
     )
 
 
@@ -116,6 +124,37 @@ def holding_from(row: Any) -> Holding:
         ports=Ports(row.stream_port, row.control_port),
         concurrency=Concurrency(row.concurrency),
         started_at=row.started_at,
+    )
+
+
+def poll_values(sample: Sample) -> dict[str, Any]:
+    """The columns of ``servers`` that a poll may change, for a batch of them: an
+    unanswered poll hands None for the last sample and answer, which keeps them."""
+    load = sample.load
+    return {
+        "poll_name": sample.server,
+        "poll_health": sample.health.value,
+        "poll_reason": sample.reason,
+        "poll_since": sample.health_since,
+        "poll_at": sample.at,
+        "poll_answered": None if sample.error else sample.at,
+        "poll_load": None if load is None else dump(LOAD, load),
+    }
+
+
+def watched_from(row: Any) -> Watched:
+    """The columns of ``sessions`` that polling needs."""
+    return Watched(
+        session_id=row.id,
+        server=row.server_name,
+        game_id=row.game_id,
+        mode=Mode(row.mode),
+        state=SessionState(row.state),
+        stream_port=row.stream_port,
+        launch=Launch(row.launch_pid, row.launch_created_at, row.launch_image),
+        companions=LAUNCHES.validate_json(row.companions) if row.companions else (),
+        started_at=row.started_at,
+        idle_since=row.idle_since,
     )
 
 

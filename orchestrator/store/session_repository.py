@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from orchestrator.domain.errors import Contention, UnknownSession
-from orchestrator.domain.session import ACTIVE_STATES, Session
-from orchestrator.ports import Holding, SessionQuery
+from orchestrator.domain.session import ACTIVE_STATES, Session, SessionState
+from orchestrator.ports import Holding, SessionQuery, Watched
 from orchestrator.store import rows, tables
 
 _TABLE = tables.sessions
 _ACTIVE = _TABLE.c.state.in_([state.value for state in sorted(ACTIVE_STATES)])
+
+_POLLED = (SessionState.RUNNING.value, SessionState.LOST.value)
 
 
 class Sessions:
@@ -76,6 +79,37 @@ class Sessions:
             ).where(_ACTIVE)
         )
         return [rows.holding_from(row) for row in found]
+
+    def watched(self) -> Sequence[Watched]:
+        """What polling needs of every session that runs or is lost."""
+        columns = _TABLE.c
+        found = self._connection.execute(
+            select(
+                columns.id,
+                columns.server_name,
+                columns.game_id,
+                columns.mode,
+                columns.state,
+                columns.stream_port,
+                columns.launch_pid,
+                columns.launch_created_at,
+                columns.launch_image,
+                columns.companions,
+                columns.started_at,
+                columns.idle_since,
+            ).where(columns.state.in_(_POLLED), columns.launch_pid.is_not(None))
+        )
+        return [rows.watched_from(row) for row in found]
+
+    def record_idle(self, since: Mapping[str, datetime | None]) -> None:
+        """Keep since when sessions have no client."""
+        if since:
+            self._connection.execute(
+                update(_TABLE)
+                .where(_TABLE.c.id == bindparam("session"))
+                .values(idle_since=bindparam("since")),
+                [{"session": id_, "since": at} for id_, at in sorted(since.items())],
+            )
 
     def reserve(self, session: Session, server_version: int) -> None:
         """Insert a session and take its slot and ports."""

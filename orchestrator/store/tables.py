@@ -74,6 +74,8 @@ servers = Table(
     Column("load_sample", Text),
     Column("checked_at", UtcDateTime),
     Column("version", Integer, nullable=False),
+    Column("answered_at", UtcDateTime),
+    Column("health_since", UtcDateTime),
     **_MYSQL,
 )
 
@@ -114,6 +116,8 @@ sessions = Table(
     Column("error_message", Text),
     Column("decision", long_text(), nullable=False),
     Column("version", Integer, nullable=False),
+    Column("companions", Text),
+    Column("idle_since", UtcDateTime),
     Index("ix_sessions_state", "state"),
     Index("ix_sessions_server", "server_name", "created_at"),
     Index("ix_sessions_created", "created_at", "id"),

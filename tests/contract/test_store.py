@@ -23,6 +23,7 @@ from orchestrator.domain.errors import (
 from orchestrator.domain.event import Event
 from orchestrator.domain.launch import Launch
 from orchestrator.domain.mode import Concurrency, Mode
+from orchestrator.domain.sample import Sample
 from orchestrator.domain.server import Health, Load
 from orchestrator.domain.session import Failure, Ports, Session, SessionState
 from orchestrator.domain.token import Role, Token
@@ -66,7 +67,7 @@ def test_the_schema_can_be_taken_back_and_made_again(store: Store) -> None:
     assert store.revision() is None
     store.upgrade()
     store.upgrade()
-    assert store.revision() == "0001"
+    assert store.revision() == "0002"
 
 
 def test_tables_of_another_version_are_refused_with_what_to_do(store: Store) -> None:
@@ -145,6 +146,53 @@ def test_a_poll_changes_no_version(store: Store) -> None:
     assert record.version == before
     assert (record.health, record.health_reason) == (Health.UNREACHABLE, "silent")
     assert record.load == Load(START, 0.1, 16000, 12000, 0.1, "player")
+
+
+def test_a_batch_of_polls_is_kept_without_a_new_version(store: Store) -> None:
+    fill(store, [make_server("a"), make_server("b")])
+    later = START + timedelta(seconds=10)
+    load = Load(later, 0.5, gpu=0.7, gpu_engines={"3D": 0.7}, locked=False, disk="C:")
+    samples = [
+        Sample("b", later, 0.1, Health.UP, "", START, load),
+        Sample("gone", later, 0.1, Health.UP, "", START, load),
+        Sample("a", later, 4.0, Health.UNREACHABLE, "silent", later, None, "connection_lost"),
+    ]
+    with store.unit_of_work() as uow:
+        uow.servers.record_polls(samples)
+        uow.servers.record_polls([])
+        uow.commit()
+    with store.unit_of_work() as uow:
+        a, b = uow.servers.list()
+    assert (a.health, a.health_reason, a.health_since) == (Health.UNREACHABLE, "silent", later)
+    assert (a.checked_at, a.answered_at, a.version) == (later, None, 1)
+    assert a.load == Load(START, 0.1, 16000, 12000, 0.1, "player")
+    assert (b.load, b.answered_at, b.health_since) == (load, later, START)
+
+
+def test_polling_sees_the_sessions_that_run_and_keeps_their_idleness(store: Store) -> None:
+    fill(store, [make_server("a")], [make_game()])
+    launch = Launch(4242, START, r"C:\Games\chess.exe")
+    beside = Launch(4243, START, r"C:\遊戲\chess.exe")
+    for number in range(2):
+        session = make_session(f"s-{number}", ports=Ports(9000 + number, 9100 + number))
+        reserve(store, session)
+    with store.unit_of_work() as uow:
+        running = uow.sessions.get("s-1").moved(
+            SessionState.RUNNING, START, launch=launch, companions=(beside,)
+        )
+        uow.sessions.save(running)
+        uow.sessions.record_idle({"s-1": START, "none": None})
+        uow.commit()
+    with store.unit_of_work() as uow:
+        (watched,) = uow.sessions.watched()
+        stored = uow.sessions.get("s-1")
+        uow.sessions.save(replace(stored, idle_since=None))
+        assert uow.sessions.get("s-1").idle_since == START
+        uow.sessions.record_idle({"s-1": None})
+        assert uow.sessions.get("s-1").idle_since is None
+    assert (watched.session_id, watched.server, watched.launch) == ("s-1", "a", launch)
+    assert (watched.companions, watched.idle_since) == ((beside,), START)
+    assert (stored.companions, stored.version) == ((beside,), 2)
 
 
 def test_a_session_comes_back_as_it_went_in(store: Store) -> None:
