@@ -26,6 +26,11 @@
     │   ├── ServerUnreachable            server_unreachable   not executed
     │   ├── TlsUntrusted                 tls_untrusted        not executed
     │   ├── CredentialsRefused           credentials_refused  not executed
+    │   │   ├── AccountBlocked           account_blocked      not executed
+    │   │   ├── ClockSkew                clock_skew           not executed
+    │   │   ├── LoginNotOffered          login_not_offered    not executed
+    │   │   └── NoTicket                 no_ticket            not executed
+    │   ├── KdcUnreachable               kdc_unreachable      retryable, not executed
     │   ├── AccessDenied                 access_denied        not executed
     │   ├── QuotaExceeded                quota_exceeded       not executed
     │   ├── ServerBusy                   server_busy          not executed
@@ -237,6 +242,38 @@ class CredentialsRefused(ServerCallError):
     """The server answered 401 to the inventory's credentials."""
 
     code = "credentials_refused"
+    default_outcome = Outcome.NOT_EXECUTED
+
+
+class AccountBlocked(CredentialsRefused):
+    """The account is locked, disabled or expired, or its password is."""
+
+    code = "account_blocked"
+
+
+class ClockSkew(CredentialsRefused):
+    """Two clocks are too far apart for Kerberos."""
+
+    code = "clock_skew"
+
+
+class LoginNotOffered(CredentialsRefused):
+    """The server does not offer the inventory's way to log in."""
+
+    code = "login_not_offered"
+
+
+class NoTicket(CredentialsRefused):
+    """There is no Kerberos ticket to be had for the account or the server."""
+
+    code = "no_ticket"
+
+
+class KdcUnreachable(ServerCallError):
+    """No Kerberos KDC of the account's realm answers."""
+
+    code = "kdc_unreachable"
+    retryable = True
     default_outcome = Outcome.NOT_EXECUTED
 
 

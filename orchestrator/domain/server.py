@@ -65,7 +65,8 @@ class Connection:
     certificate, kerberos, credssp). ``ca_file`` is None for the system's CAs;
     ``fingerprint`` pins one certificate by its SHA-256 in lower-case
     hexadecimal, whoever signed it. ``proxy`` is a URL, and None means none:
-    the environment's is not used. Times are in seconds.
+    the environment's is not used. Without password and keytab Kerberos takes
+    the tickets that the environment holds. Times are in seconds.
     """
 
     host: str
@@ -83,10 +84,15 @@ class Connection:
     fingerprint: str | None = None
     client_certificate: str | None = None
     client_key: str | None = None
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)
     kerberos_hostname: str | None = None
     kerberos_service: str = "HTTP"
     kerberos_delegation: bool = False
+    kerberos_realm: str | None = None
+    kerberos_keytab: str | None = None
+    channel_binding: bool = True
+    credssp_mechanism: str = "auto"
+    credssp_minimum_version: int = 2
 
     @property
     def url(self) -> str:

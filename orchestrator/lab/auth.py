@@ -1,7 +1,7 @@
 """Authentication of one TCP connection, and the sealing that goes with it.
 
-NTLM and Negotiate (SPNEGO with NTLM inside) by pyspnego, Basic by hand. The
-multipart layout is that of [MS-WSMV] 2.2.9.1.
+NTLM, Negotiate, Kerberos and CredSSP by pyspnego's acceptors; Basic and client
+certificates by hand.
 """
 
 from __future__ import annotations
@@ -12,27 +12,39 @@ import os
 import struct
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import spnego
+from spnego.channel_bindings import GssChannelBindings
 from spnego.exceptions import SpnegoError
 
-_BOUNDARY = b"--Encrypted Boundary"
-_SPNEGO = "application/HTTP-SPNEGO-session-encrypted"
-SEALED_TYPE = f'multipart/encrypted;protocol="{_SPNEGO}";boundary="Encrypted Boundary"'
+from orchestrator.lab import sealing
+from orchestrator.lab.bindings import is_bound, ntlm_binding
 
-_store_lock = threading.Lock()
-"""pyspnego reads its users from a file named by an environment variable."""
+MUTUAL = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
+_OFFERS = {
+    "negotiate": "Negotiate",
+    "kerberos": "Kerberos",
+    "credssp": "CredSSP",
+    "ntlm": "NTLM",
+    "basic": 'Basic realm="WSMAN"',
+}
+_KERBEROS = bytes.fromhex("06092a864886f712010202")
+
+_environment_lock = threading.Lock()
+"""pyspnego and libkrb5 read users and keys from files named by the environment."""
 
 
 class UserStore:
     """The accounts of one server, as pyspnego wants them."""
 
-    def __init__(self, users: Mapping[str, str]) -> None:
+    def __init__(self, users: Mapping[str, str], keytab: Path | None = None) -> None:
         self._users = dict(users)
+        self._keytab = keytab
         handle, name = tempfile.mkstemp(prefix="lab-users-")
         self._file = Path(name)
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
@@ -43,38 +55,58 @@ class UserStore:
         """Whether Basic credentials are right; user names ignore case."""
         return any(u.lower() == user.lower() and p == password for u, p in self._users.items())
 
-    def step(self, context: Any, token: bytes) -> bytes | None:
+    def account(self, principal: str) -> str | None:
+        """The account of ``DOMAIN\\name``, ``name@REALM`` or a bare name."""
+        name = principal.rsplit("\\", 1)[-1].split("@")[0].lower()
+        return next((user for user in self._users if user.split("@")[0].lower() == name), None)
+
+    def step(self, context: Any, token: bytes, bindings: GssChannelBindings | None) -> bytes | None:
         """One step of a pyspnego context, with these users."""
-        with _store_lock:
-            before = os.environ.get("NTLM_USER_FILE")
-            os.environ["NTLM_USER_FILE"] = str(self._file)
-            try:
-                answer: bytes | None = context.step(token)
-            finally:
-                _restore(before)
+        with self._environment():
+            answer: bytes | None = context.step(token, channel_bindings=bindings)
         return answer
 
-    def new_context(self, token: bytes) -> Any:
-        """An acceptor for what the first token speaks."""
-        protocol = "ntlm" if token.startswith(b"NTLMSSP\0") else "negotiate"
-        with _store_lock:
-            before = os.environ.get("NTLM_USER_FILE")
-            os.environ["NTLM_USER_FILE"] = str(self._file)
-            try:
-                return spnego.server(protocol=protocol)
-            finally:
-                _restore(before)
+    def new_context(self, protocol: str) -> Any:
+        """An acceptor."""
+        with self._environment():
+            return spnego.server(protocol=protocol)
 
     def close(self) -> None:
         """Remove the file."""
         self._file.unlink(missing_ok=True)
 
+    @contextmanager
+    def _environment(self) -> Iterator[None]:
+        wanted = {"NTLM_USER_FILE": str(self._file)}
+        if self._keytab is not None:
+            wanted["KRB5_KTNAME"] = str(self._keytab)
+        with _environment_lock:
+            before = {name: os.environ.get(name) for name in wanted}
+            os.environ.update(wanted)
+            try:
+                yield
+            finally:
+                for name, value in before.items():
+                    if value is None:
+                        os.environ.pop(name, None)
+                    else:
+                        os.environ[name] = value
 
-def _restore(before: str | None) -> None:
-    if before is None:
-        os.environ.pop("NTLM_USER_FILE", None)
-    else:
-        os.environ["NTLM_USER_FILE"] = before
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Which ways in a server allows.
+
+    ``schemes`` are lower-case names of HTTP's; ``mapped`` gives the account of
+    a client certificate by its subject's common name; ``bindings`` are those a
+    login must carry (see bindings.py for the level).
+    """
+
+    store: UserStore
+    schemes: frozenset[str]
+    mapped: Mapping[str, str]
+    bindings: GssChannelBindings | None = None
+    binding_level: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +119,8 @@ class Challenge:
 class ConnectionAuth:
     """The authentication state of one TCP connection."""
 
-    def __init__(self, store: UserStore, *, basic: bool) -> None:
-        self._store = store
-        self._basic = basic
+    def __init__(self, access: Access) -> None:
+        self._access = access
         self._context: Any = None
         self._scheme = ""
         self.user: str | None = None
@@ -104,53 +135,42 @@ class ConnectionAuth:
         """As if the connection were new."""
         self._context, self.user = None, None
 
-    def authenticate(self, header: str | None) -> str | Challenge | None:
+    def wants_certificate(self, header: str | None) -> bool:
+        """Whether the client means to log in by its certificate."""
+        return header == MUTUAL and "certificate" in self._access.schemes
+
+    def authenticate(
+        self, header: str | None, certificate_name: str | None = None
+    ) -> str | Challenge | None:
         """None: go on, nothing to send. A string: a WWW-Authenticate value that
         goes with the answer. A Challenge: answer 401."""
         if header is None:
-            return None if self.can_seal else self._refuse()
+            return None if self.can_seal else self.refuse()
+        if self.wants_certificate(header):
+            self.user = self._access.mapped.get(certificate_name or "")
+            return None if self.user else self.refuse()
         scheme, _, value = header.partition(" ")
-        if scheme.lower() == "basic" and self._basic:
+        if scheme.lower() not in self._access.schemes:
+            return self.refuse()
+        if scheme.lower() == "basic":
             return self._check_basic(value)
-        if scheme.lower() in {"negotiate", "ntlm"}:
-            return self._step(scheme, value)
-        return self._refuse()
+        return self._step(scheme, value)
 
-    def seal(self, plain: bytes) -> bytes:
-        """A sealed multipart body."""
-        sealed = self._context.wrap_winrm(plain)
-        length = len(plain) + sealed.padding_length
-        body: bytes = (
-            _BOUNDARY
-            + b"\r\n\tContent-Type: "
-            + _SPNEGO.encode()
-            + b"\r\n\tOriginalContent: type=application/soap+xml;charset=UTF-8;Length="
-            + str(length).encode()
-            + b"\r\n"
-            + _BOUNDARY
-            + b"\r\n\tContent-Type: application/octet-stream\r\n"
-            + struct.pack("<i", len(sealed.header))
-            + sealed.header
-            + sealed.data
-            + _BOUNDARY
-            + b"--\r\n"
-        )
-        return body
+    def seal(self, plain: bytes) -> tuple[str, bytes]:
+        """Content type and body of a sealed answer."""
+        protocol = sealing.PROTOCOLS.get(self._scheme.lower(), sealing.SPNEGO)
+        return sealing.seal(self._context, protocol, plain)
 
     def unseal(self, body: bytes) -> bytes:
         """The plain message; ValueError where it is not sealed for this connection."""
-        marker = b"\tContent-Type: application/octet-stream\r\n"
-        start = body.find(marker)
-        end = body.rfind(_BOUNDARY + b"--")
-        if start < 0 or end < 0 or not self.can_seal:
+        if not self.can_seal:
             raise ValueError("not a sealed message of this connection")
-        payload = body[start + len(marker) : end]
-        (size,) = struct.unpack("<i", payload[:4])
-        try:
-            plain: bytes = self._context.unwrap_winrm(payload[4 : 4 + size], payload[4 + size :])
-        except SpnegoError as error:
-            raise ValueError(f"cannot be unsealed: {error}") from None
-        return plain
+        return sealing.unseal(self._context, body)
+
+    def refuse(self) -> Challenge:
+        """The ways in that are open."""
+        schemes = self._access.schemes
+        return Challenge(tuple(offer for name, offer in _OFFERS.items() if name in schemes))
 
     def _check_basic(self, value: str) -> Challenge | None:
         try:
@@ -158,10 +178,10 @@ class ConnectionAuth:
                 base64.b64decode(value, validate=True).decode("utf-8").partition(":")
             )
         except (binascii.Error, UnicodeDecodeError):
-            return self._refuse()
+            return self.refuse()
         self.legs += 1
-        if not self._store.knows(user, password):
-            return self._refuse()
+        if not self._access.store.knows(user, password):
+            return self.refuse()
         self.user = user
         return None
 
@@ -169,28 +189,60 @@ class ConnectionAuth:
         try:
             token = base64.b64decode(value, validate=True)
         except binascii.Error:
-            return self._refuse()
-        if self._context is None or self.user is not None or _is_first(token):
-            self.forget()
-            self._context = self._store.new_context(token)
+            return self.refuse()
         self.legs += 1
+        store = self._access.store
         try:
-            answer = self._store.step(self._context, token)
-        except SpnegoError:
+            if self._context is None or self.user is not None or _is_first(token):
+                self.forget()
+                self._scheme = scheme
+                self._context = store.new_context(_protocol(scheme, token))
+            answer = store.step(self._context, token, self._expected_bindings(token))
+        except (SpnegoError, ValueError, ImportError, struct.error):
             self.forget()
-            return self._refuse()
+            return self.refuse()
         text = f"{scheme} {base64.b64encode(answer).decode()}" if answer else ""
         if not self._context.complete:
-            return Challenge((text,))
-        self.user = self._context.client_principal or ""
+            # CredSSP answers once more to say what was wrong, empty in the middle.
+            return Challenge((text or scheme,))
+        self.user = self._accepted(token)
+        if self.user is None:
+            self.forget()
+            return self.refuse()
         return text or None
 
-    def _refuse(self) -> Challenge:
-        offered = ["Negotiate"]
-        if self._basic:
-            offered.append('Basic realm="WSMAN"')
-        return Challenge(tuple(offered))
+    def _expected_bindings(self, token: bytes) -> GssChannelBindings | None:
+        """pyspnego's NTLM refuses a missing binding, which only strict does."""
+        access = self._access
+        if self._scheme.lower() == "credssp":
+            return None
+        if access.binding_level == "relaxed" and ntlm_binding(token) == b"":
+            return None
+        return access.bindings
+
+    def _accepted(self, token: bytes) -> str | None:
+        """The account that logged in, None where it may not."""
+        access, context = self._access, self._context
+        if self._scheme.lower() == "credssp":
+            given = context.get_extra_info("client_credential")
+            return given.username if access.store.knows(given.username, given.password) else None
+        strict = access.bindings is not None and access.binding_level == "strict"
+        if strict and not is_bound(context, token):
+            return None
+        return access.store.account(context.client_principal or "")
 
 
 def _is_first(token: bytes) -> bool:
-    return token.startswith((b"NTLMSSP\0\x01", b"\x60"))
+    """NTLM's first message, GSS-API's initial token, or a TLS ClientHello."""
+    hello = token[:1] == b"\x16" and token[5:6] == b"\x01"
+    return hello or token.startswith((b"NTLMSSP\0\x01", b"\x60"))
+
+
+def _protocol(scheme: str, token: bytes) -> str:
+    """What speaks in a first token."""
+    if scheme.lower() == "credssp":
+        return "credssp"
+    if token.startswith(b"NTLMSSP\0"):
+        return "ntlm"
+    length_bytes = token[1] & 0x7F if token[1:2] >= b"\x80" else 0
+    return "kerberos" if token[2 + length_bytes :].startswith(_KERBEROS) else "negotiate"

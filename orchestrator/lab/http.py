@@ -82,6 +82,9 @@ _REASONS = {
 Handler = Callable[[HttpRequest], HttpReply]
 """Answers the requests of one connection; may raise Cut."""
 
+NewHandler = Callable[[socket.socket], Handler]
+"""The handler of a connection; the socket tells who is at the other end."""
+
 
 class HttpListener:
     """Accepts connections and gives each a handler of its own."""
@@ -90,7 +93,7 @@ class HttpListener:
         self,
         host: str,
         port: int,
-        new_handler: Callable[[], Handler],
+        new_handler: NewHandler,
         context: ssl.SSLContext | None = None,
     ) -> None:
         self._new_handler = new_handler
@@ -162,7 +165,7 @@ class HttpListener:
             stream.close()
 
     def _converse(self, sock: socket.socket) -> None:
-        handler = self._new_handler()
+        handler = self._new_handler(sock)
         with sock.makefile("rb") as reader:
             while not self._stopping:
                 request = _read(reader, sock)

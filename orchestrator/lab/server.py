@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import ssl
+import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from orchestrator.lab import soap
-from orchestrator.lab.auth import SEALED_TYPE, Challenge, ConnectionAuth, UserStore
+from orchestrator.lab.auth import Access, Challenge, ConnectionAuth, UserStore
+from orchestrator.lab.bindings import end_point
 from orchestrator.lab.enumeration import Enumerations
 from orchestrator.lab.faults import Fault, FaultKind, Faults
 from orchestrator.lab.http import Cut, Drip, HttpListener, HttpReply, HttpRequest
 from orchestrator.lab.machine import LabFault, Machine
 from orchestrator.lab.shells import Quotas, Shells
+from orchestrator.lab.tls import ClientCertificates, peer_name, server_context
 
 _SOAP_TYPE = "application/soap+xml;charset=UTF-8"
 _OLD = frozenset({"2008r2", "2012"})
@@ -27,6 +29,10 @@ class LabServer:
 
     ``faults`` injects what goes wrong; ``stats`` counts requests, auth legs,
     shells, commands and sealed messages; ``open_shells`` shows leaks.
+
+    ``schemes`` are HTTP's, in lower case: None for Negotiate, Kerberos where
+    there is a ``keytab``, certificates where ``clients`` says whose, and Basic
+    where the message is not in clear text. ``binding_level`` is CbtHardeningLevel.
     """
 
     def __init__(
@@ -41,15 +47,28 @@ class LabServer:
         dialect: str = "2022",
         quotas: Quotas | None = None,
         seed: int = 1,
+        schemes: Collection[str] | None = None,
+        keytab: Path | None = None,
+        clients: ClientCertificates | None = None,
+        binding_level: str = "relaxed",
     ) -> None:
         self.machine = machine
         self.faults = Faults()
         self.stats: Counter[str] = Counter()
         self._quotas = quotas or Quotas()
         self._dialect = dialect
-        self._store = UserStore(users)
+        self._store = UserStore(users, keytab)
         self._secure = certificate is not None
         self._plain_allowed = allow_unencrypted or self._secure
+        self._clients = clients
+        bound = certificate is not None and binding_level != "none"
+        self._access = Access(
+            self._store,
+            frozenset(self._default_schemes(keytab) if schemes is None else schemes),
+            clients.accounts if clients is not None else {},
+            end_point(certificate) if certificate is not None and bound else None,
+            binding_level,
+        )
         self._stopping = threading.Event()
         self._shells = Shells(
             machine,
@@ -59,7 +78,7 @@ class LabServer:
             count=self._count,
         )
         self._enumerations = Enumerations(machine, one_first=dialect in _OLD)
-        context = _tls_context(certificate) if certificate is not None else None
+        context = server_context(certificate, clients) if certificate is not None else None
         self._listener = HttpListener(host, port, self._new_handler, context)
         self.host = host
         self.port = self._listener.port
@@ -116,21 +135,26 @@ class LabServer:
     def _count(self, what: str) -> None:
         self.stats[what] += 1
 
-    def _new_handler(self) -> Callable[[HttpRequest], HttpReply]:
+    def _default_schemes(self, keytab: Path | None) -> list[str]:
+        kerberos = ["kerberos"] if keytab is not None else []
+        certificate = ["certificate"] if self._clients is not None else []
+        return ["negotiate", *kerberos, *certificate, *(["basic"] if self._plain_allowed else [])]
+
+    def _new_handler(self, sock: socket.socket) -> Callable[[HttpRequest], HttpReply]:
         self._count("connections")
-        auth = ConnectionAuth(self._store, basic=self._plain_allowed)
+        auth = ConnectionAuth(self._access)
 
         def handle(request: HttpRequest) -> HttpReply:
             self._count("requests")
             legs = auth.legs
             try:
-                return self._handle(request, auth)
+                return self._handle(request, auth, sock)
             finally:
                 self.stats["auth_legs"] += auth.legs - legs
 
         return handle
 
-    def _handle(self, request: HttpRequest, auth: ConnectionAuth) -> HttpReply:
+    def _handle(self, request: HttpRequest, auth: ConnectionAuth, sock: socket.socket) -> HttpReply:
         if request.path.split("?")[0].rstrip("/") != "/wsman":
             return HttpReply(404)
         if request.method != "POST":
@@ -140,7 +164,11 @@ class LabServer:
             and request.headers["wsmanidentify"] == "unauthenticated"
         ):
             return HttpReply(200, soap.identify(), [("Content-Type", _SOAP_TYPE)])
-        authenticated = auth.authenticate(request.headers.get("authorization"))
+        header = request.headers.get("authorization")
+        name = None
+        if auth.wants_certificate(header) and self._clients is not None:
+            name = peer_name(sock, self._clients)
+        authenticated = auth.authenticate(header, name)
         if isinstance(authenticated, Challenge):
             return HttpReply(401, headers=[("WWW-Authenticate", v) for v in authenticated.values])
         headers = [("WWW-Authenticate", authenticated)] if authenticated else []
@@ -241,11 +269,6 @@ class LabServer:
 
     def _wrap(self, status: int, body: bytes, auth: ConnectionAuth, sealed: bool) -> HttpReply:
         if sealed:
-            return HttpReply(status, auth.seal(body), [("Content-Type", SEALED_TYPE)])
+            kind, body = auth.seal(body)
+            return HttpReply(status, body, [("Content-Type", kind)])
         return HttpReply(status, body, [("Content-Type", _SOAP_TYPE)])
-
-
-def _tls_context(certificate: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context

@@ -9,6 +9,7 @@ from orchestrator.domain.errors import (
     ConnectionLost,
     CredentialsRefused,
     DeadlineExceeded,
+    KdcUnreachable,
     ServerCallError,
     ServerUnreachable,
     TlsUntrusted,
@@ -18,7 +19,7 @@ from orchestrator.domain.server import Health, Load
 from orchestrator.ports import Clock, Executor, ServerGateway, UnitOfWorkFactory
 from orchestrator.services.retry import Retry
 
-_SILENT = (ServerUnreachable, ConnectionLost, DeadlineExceeded, TlsUntrusted)
+_SILENT = (ServerUnreachable, ConnectionLost, DeadlineExceeded, KdcUnreachable, TlsUntrusted)
 
 
 def health_after(error: ServerCallError) -> Health:

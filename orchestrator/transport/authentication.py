@@ -10,40 +10,46 @@ from __future__ import annotations
 import base64
 import binascii
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import spnego
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from spnego.channel_bindings import GssChannelBindings
-from spnego.exceptions import SpnegoError
-
+from orchestrator.domain.errors import (
+    CredentialsRefused,
+    KdcUnreachable,
+    LoginNotOffered,
+    NoTicket,
+)
 from orchestrator.domain.server import Connection
+from orchestrator.transport.contexts import new_context
 from orchestrator.transport.deadline import Deadline
 from orchestrator.transport.http11 import Response
-from orchestrator.transport.kerberos import NoTicket, kerberos_credential
+from orchestrator.transport.refusals import (
+    CannotProve,
+    LoginFailed,
+    Refused,
+    of_kerberos,
+    of_status,
+    words,
+)
 from orchestrator.transport.sealing import Seal
-from orchestrator.transport.wire import Silent, Wire, offered
+from orchestrator.transport.wire import Wire, offered
 
 BASIC = frozenset({"basic", "plaintext", "ssl"})
 _MUTUAL = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
-_SPNEGO_SEALED = "application/HTTP-SPNEGO-session-encrypted"
-_CREDSSP_SEALED = "application/HTTP-CredSSP-session-encrypted"
+_SEALED = "application/HTTP-SPNEGO-session-encrypted"
+_SEALED_OTHERWISE = {
+    "CredSSP": "application/HTTP-CredSSP-session-encrypted",
+    "Kerberos": "application/HTTP-Kerberos-session-encrypted",
+}
+_INSTEAD = {"ntlm": "NTLM", "kerberos": "Kerberos"}
+"""The scheme of a transport where a server does not offer Negotiate."""
+
+_BOUND = frozenset({"ntlm", "negotiate", "kerberos"})
 _MOST_LEGS = 12
 _UNAUTHORIZED = 401
 
 _T = TypeVar("_T")
-
-
-class Refused(Exception):
-    """The server does not accept the credentials, or not this way in."""
-
-
-class CannotProve(Exception):
-    """There is nothing to prove ourselves with: no ticket, no library, no KDC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,116 +72,118 @@ def log_in(wire: Wire, settings: Connection, deadline: Deadline) -> Login:
     if settings.transport == "certificate":
         return Login(_MUTUAL)
     context = _context(wire, settings, deadline)
-    scheme = "CredSSP" if settings.transport == "credssp" else "Negotiate"
-    _converse(wire, settings, context, scheme, deadline)
-    return Login(seal=_seal(settings, context))
-
-
-def _seal(settings: Connection, context: Any) -> Seal | None:
+    scheme = _converse(wire, settings, context, deadline)
     wanted = settings.message_encryption == "always" or (
         settings.message_encryption == "auto" and settings.scheme == "http"
     )
-    if not wanted:
-        return None
-    return Seal(context, _CREDSSP_SEALED if settings.transport == "credssp" else _SPNEGO_SEALED)
+    protocol = _SEALED_OTHERWISE.get(scheme, _SEALED)
+    return Login(seal=Seal(context, protocol) if wanted else None)
+
+
+def refusal(settings: Connection, response: Response) -> Refused:
+    """What a 401 means, to a message or in the middle of logging in."""
+    offers = {name.lower(): name for name, _ in offered(response)}
+    schemes = _schemes(settings)
+    if offers and schemes and not any(scheme.lower() in offers for scheme in schemes):
+        return Refused(
+            f"the server does not offer {' or '.join(schemes)}, only "
+            f"{', '.join(sorted(offers.values()))}: change ansible_winrm_transport "
+            f"({settings.transport}), or allow it in the server's winrm/config/service/auth",
+            LoginNotOffered,
+        )
+    return Refused(_rejected(settings))
+
+
+def _schemes(settings: Connection) -> Sequence[str]:
+    if settings.transport in BASIC:
+        return ("Basic",)
+    if settings.transport == "certificate":
+        return ()
+    if settings.transport == "credssp":
+        return ("CredSSP",)
+    return ("Negotiate", *_INSTEAD.get(settings.transport, "").split())
+
+
+def _rejected(settings: Connection) -> str:
+    """A plain 401 tells no reason, so all that are left are named."""
+    if settings.transport == "certificate":
+        return (
+            "the server has no account for the client certificate: look at its mapping "
+            "(winrm enumerate winrm/config/service/certmapping) and its account's password"
+        )
+    text = "the server rejected user or password; a locked or disabled account looks the same"
+    if settings.transport == "kerberos":
+        text = (
+            "the server rejected the Kerberos ticket: its service's name may be registered "
+            "for another (setspn -Q), or its clock be out of step with the domain's"
+        )
+    if settings.scheme == "https" and settings.transport in _BOUND:
+        text += "; through a proxy that opens TLS every login fails, for it is bound to the channel"
+    return text
 
 
 def _context(wire: Wire, settings: Connection, deadline: Deadline) -> Any:
-    transport = settings.transport
-    protocol = {"ntlm": "ntlm", "kerberos": "kerberos", "credssp": "credssp"}.get(
-        transport, "negotiate"
-    )
-    options = spnego.NegotiateOptions.none
-    user: Any = settings.user
-    password: str | None = settings.password
-    if protocol == "ntlm":
-        options = spnego.NegotiateOptions.use_ntlm
-    elif protocol in {"kerberos", "negotiate"}:
-        try:
-            credential = _bounded(lambda: kerberos_credential(settings), deadline)
-        except NoTicket as error:
-            raise CannotProve(str(error)) from error
-        if credential is not None:
-            user, password = credential, None
-    request = spnego.ContextReq.default
-    if settings.kerberos_delegation:
-        request |= spnego.ContextReq.delegate
-    try:
-        return spnego.client(
-            user,
-            password,
-            hostname=settings.kerberos_hostname or settings.host,
-            service=settings.kerberos_service,
-            channel_bindings=_channel_bindings(wire),
-            context_req=request,
-            protocol=protocol,
-            options=options,
-        )
-    except (SpnegoError, ImportError, ValueError) as error:
-        raise CannotProve(_reason(error)) from error
+    certificate = wire.server_certificate()
+    if settings.transport == "ntlm":
+        return new_context(settings, certificate)
+    return _bounded(lambda: new_context(settings, certificate), deadline)
 
 
-def _converse(
-    wire: Wire, settings: Connection, context: Any, scheme: str, deadline: Deadline
-) -> None:
-    """Exchange tokens until the context is complete and the server content."""
+def _converse(wire: Wire, settings: Connection, context: Any, deadline: Deadline) -> str:
+    """Exchange tokens until the context is complete and the server content; the
+    scheme of HTTP it was done by."""
+    scheme = "CredSSP" if settings.transport == "credssp" else "Negotiate"
     token = _step(context, None, deadline)
     for _ in range(_MOST_LEGS):
         value = f"{scheme} {base64.b64encode(token or b'').decode('ascii')}"
         timeout = min(settings.read_timeout, deadline.remaining)
         response = wire.post(b"", None, value, timeout)
         wire.traffic.legs += 1
+        refused = response.status == _UNAUTHORIZED
         answer = _answer_token(response, scheme)
-        if answer is None and response.status == _UNAUTHORIZED:
-            schemes = [name for name, _ in offered(response)]
-            if scheme == "Negotiate" and _only_ntlm(settings, schemes, wire):
-                scheme = "NTLM"
+        if answer == b"" and not _may_be_empty(context):
+            answer = None
+        if answer is None and refused:
+            instead = _INSTEAD.get(settings.transport, "")
+            if wire.traffic.legs == 1 and _offers_only(response, instead):
+                scheme = instead
                 continue
-            raise Refused(_refusal(settings, scheme, schemes))
-        if answer and not context.complete:
+            raise refusal(settings, response)
+        if answer is not None and not context.complete:
             token = _step(context, answer, deadline)
-            if token is None and context.complete and response.status != _UNAUTHORIZED:
-                return
-            continue
-        if response.status == _UNAUTHORIZED:
-            raise Refused("the server rejected user or password")
-        if context.complete:
-            return
-        raise Refused(f"the server answered {response.status} in the middle of authenticating")
+            if token or not context.complete or refused:
+                continue
+        if refused:
+            raise refusal(settings, response)
+        if not context.complete:
+            message = f"the server answered {response.status} in the middle of authenticating"
+            raise Refused(message)
+        return scheme
     raise Refused("authentication did not come to an end")
 
 
-def _only_ntlm(settings: Connection, schemes: list[str], wire: Wire) -> bool:
-    names = {name.lower() for name in schemes}
-    return (
-        settings.transport == "ntlm"
-        and wire.traffic.legs == 1
-        and "ntlm" in names
-        and "negotiate" not in names
-    )
-
-
-def _refusal(settings: Connection, scheme: str, schemes: list[str]) -> str:
-    """A server that does not offer the scheme is another case than a wrong password."""
-    offers = {name.lower(): name for name in schemes}
-    if offers and scheme.lower() not in offers:
-        names = ", ".join(sorted(offers.values()))
-        return (
-            f"the server does not offer {scheme}, only {names}: "
-            f"change ansible_winrm_transport ({settings.transport})"
-        )
-    return "the server rejected user or password"
+def _offers_only(response: Response, instead: str) -> bool:
+    names = {name.lower() for name, _ in offered(response)}
+    return bool(instead) and instead.lower() in names and "negotiate" not in names
 
 
 def _answer_token(response: Response, scheme: str) -> bytes | None:
-    """The token of a WWW-Authenticate header, None where there is none."""
-    for name, value in offered(response):
-        if name.lower() in {scheme.lower(), "kerberos"} and value:
-            try:
-                return base64.b64decode(value, validate=True)
-            except binascii.Error:
-                raise Refused("the server's challenge is not base64") from None
-    return None
+    """The token of a WWW-Authenticate header, empty where the scheme stands
+    alone, None where there is no such header."""
+    values = [value for name, value in offered(response) if name.lower() == scheme.lower()]
+    try:
+        return base64.b64decode(max(values, key=len), validate=True) if values else None
+    except (binascii.Error, ValueError):
+        raise Refused("the server's challenge is not base64") from None
+
+
+def _may_be_empty(context: Any) -> bool:
+    """Where the client has the last word of CredSSP's handshake, TLS 1.3, the
+    server has nothing to say to it."""
+    ssl_object = context.get_extra_info("ssl_object")
+    if ssl_object is None or context.get_extra_info("auth_stage") != "TLS Handshake":
+        return False
+    return bool(ssl_object.version() == "TLSv1.3")
 
 
 def _step(context: Any, token: bytes | None, deadline: Deadline) -> bytes | None:
@@ -185,14 +193,19 @@ def _step(context: Any, token: bytes | None, deadline: Deadline) -> bytes | None
 
     try:
         return _bounded(go, deadline) if _may_block(context) else go()
-    except (SpnegoError, ValueError) as error:
+    except LoginFailed:
+        raise
+    except Exception as error:
+        # Parsers meet what a server makes up: they fail in any way there is.
+        found = of_status(error) or of_kerberos(error)
+        kind, message = found or (NoTicket if token is None else CredentialsRefused, words(error))
         if token is None:
-            raise CannotProve(_reason(error)) from error
-        raise Refused(_reason(error)) from error
+            raise CannotProve(message, kind) from error
+        raise Refused(message, kind) from error
 
 
 def _may_block(context: Any) -> bool:
-    return type(context).__module__ not in {"spnego._ntlm", "spnego._credssp"}
+    return type(context).__module__ != "spnego._ntlm"
 
 
 def _bounded(call: Callable[[], _T], deadline: Deadline) -> _T:
@@ -213,26 +226,5 @@ def _bounded(call: Callable[[], _T], deadline: Deadline) -> _T:
     if errors:
         raise errors[0]
     if not results:
-        raise Silent("the Kerberos KDC did not answer in time")
+        raise CannotProve("the Kerberos KDC did not answer in time", KdcUnreachable)
     return results[0]
-
-
-def _channel_bindings(wire: Wire) -> GssChannelBindings | None:
-    """tls-server-end-point of RFC 5929, which ties the login to this TLS peer."""
-    der = wire.server_certificate()
-    if der is None:
-        return None
-    try:
-        algorithm = x509.load_der_x509_certificate(der).signature_hash_algorithm
-    except (ValueError, UnsupportedAlgorithm):
-        algorithm = None
-    if algorithm is None or algorithm.name in {"md5", "sha1"}:
-        algorithm = hashes.SHA256()
-    digest = hashes.Hash(algorithm)
-    digest.update(der)
-    return GssChannelBindings(application_data=b"tls-server-end-point:" + digest.finalize())
-
-
-def _reason(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text[:300] or type(error).__name__

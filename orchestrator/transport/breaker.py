@@ -17,12 +17,20 @@ from orchestrator.domain.errors import (
     ConnectionLost,
     CredentialsRefused,
     DeadlineExceeded,
+    KdcUnreachable,
     ServerCallError,
     ServerUnreachable,
     TlsUntrusted,
 )
 
-_TRIPPING = (ServerUnreachable, ConnectionLost, DeadlineExceeded, CredentialsRefused, TlsUntrusted)
+_TRIPPING = (
+    ServerUnreachable,
+    ConnectionLost,
+    DeadlineExceeded,
+    CredentialsRefused,
+    KdcUnreachable,
+    TlsUntrusted,
+)
 
 
 class Breaker:

@@ -20,9 +20,11 @@ from winrm.protocol import Protocol
 
 from orchestrator.domain.errors import CredentialsRefused
 from orchestrator.domain.server import Connection
-from orchestrator.transport.authentication import BASIC, Login, Refused, log_in
+from orchestrator.transport.authentication import BASIC, Login, log_in, refusal
 from orchestrator.transport.deadline import Deadline, Watchdog
 from orchestrator.transport.faults import FAILURES, Failed, OperationTimedOut, Sent, diagnose
+from orchestrator.transport.http11 import Response
+from orchestrator.transport.refusals import Refused
 from orchestrator.transport.tracing import blanked
 from orchestrator.transport.wire import Silent, Traffic, Wire
 
@@ -78,7 +80,7 @@ class _Transport:
                 answer=blanked(answer),
             )
         if response.status == 401:
-            raise Refused(self._refusal())
+            raise self._refusal(response)
         if response.status != 200:
             raise WinRMTransportError("http", response.status, answer.decode("utf-8", "replace"))
         if b"Envelope" not in answer[:_HEAD]:
@@ -100,12 +102,14 @@ class _Transport:
             raise Silent("the call's time limit has passed")
         return min(self._settings.read_timeout, self.deadline.remaining)
 
-    def _refusal(self) -> str:
-        if self._settings.transport in BASIC:
-            return "the server rejected user or password, or does not allow Basic"
-        if self._settings.transport == "certificate":
-            return "the server accepts no account for the client certificate"
-        return "the server has forgotten the authentication"
+    def _refusal(self, response: Response) -> Refused:
+        told = refusal(self._settings, response)
+        if self._settings.transport in BASIC or self._settings.transport == "certificate":
+            return told
+        text = "the server has forgotten the authentication"
+        if self._login is not None and self._login.seal is None and told.kind is CredentialsRefused:
+            text += ", or allows no message in clear text (ansible_winrm_message_encryption)"
+        return Refused(text)
 
 
 class KeptConnection:

@@ -23,7 +23,6 @@ from winrm.exceptions import (
 from orchestrator.domain.errors import (
     AccessDenied,
     ConnectionLost,
-    CredentialsRefused,
     DeadlineExceeded,
     Outcome,
     ProtocolViolation,
@@ -34,7 +33,7 @@ from orchestrator.domain.errors import (
     ServerUnreachable,
     TlsUntrusted,
 )
-from orchestrator.transport.authentication import CannotProve, Refused
+from orchestrator.transport.refusals import LoginFailed
 from orchestrator.transport.wire import (
     Broken,
     CannotConnect,
@@ -53,8 +52,7 @@ _QUOTAS = frozenset({2150859173, 2150859174})
 
 FAILURES = (
     WireError,
-    Refused,
-    CannotProve,
+    LoginFailed,
     WinRMError,
     WinRMTransportError,
     WinRMOperationTimeoutError,
@@ -111,12 +109,12 @@ def diagnose(error: BaseException, deadline_passed: bool) -> Failed:
     """What a failed request means."""
     if isinstance(error, WSManFaultError):
         return _of_fault(error)
-    if isinstance(error, (Refused, CannotProve)):
-        return Failed(CredentialsRefused, str(error), Sent.NO, reusable=False)
+    if isinstance(error, LoginFailed):
+        return Failed(error.kind, str(error), Sent.NO, reusable=False)
     if isinstance(error, WinRMTransportError):
         return _of_status(error)
     if isinstance(error, Untrusted):
-        return _of_certificate(error)
+        return Failed(TlsUntrusted, str(error), Sent.NO, reusable=False)
     if isinstance(error, ConnectTimeout):
         return Failed(ServerUnreachable, str(error), Sent.NO, reusable=False)
     if deadline_passed:
@@ -158,14 +156,6 @@ def _of_status(error: WinRMTransportError) -> Failed:
     if text:
         message += f": {text}"
     return Failed(ProtocolViolation, message, Sent.ANSWERED, reusable=False)
-
-
-def _of_certificate(error: Untrusted) -> Failed:
-    message = (
-        f"the server's certificate cannot be trusted ({error}): name its CA in "
-        "ansible_winrm_ca_trust_path, or give the server a certificate for its address"
-    )
-    return Failed(TlsUntrusted, message, Sent.NO, reusable=False)
 
 
 def _short(error: BaseException) -> str:

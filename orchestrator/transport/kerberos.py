@@ -3,7 +3,8 @@
 Each connection asking the KDC anew would cost it two requests a server, and a
 cache in a file is known to be corrupted by a few dozen writers. The tickets are
 kept in a cache in memory, which libkrb5 guards itself, and are renewed before
-they run out.
+they run out. A KDC that refused is not asked again for a while: a fleet's polls
+with one wrong password would lock the account.
 """
 
 from __future__ import annotations
@@ -11,84 +12,112 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import spnego
 
+from orchestrator.domain.errors import CredentialsRefused, NoTicket, ServerCallError
 from orchestrator.domain.server import Connection
+from orchestrator.transport.refusals import CannotProve, of_kerberos, words
 
 _RENEW_BEFORE = 600.0
+_PAUSE = 15.0
+_MISSING = (
+    "Kerberos needs the package's extra: pip install 'game-orchestrator[kerberos]', "
+    "and Debian's libkrb5-dev before it"
+)
+_STALE_KEYTAB = (
+    "the keytab's key is not the account's, or missing: export the keytab anew "
+    "(ansible_winrm_keytab)"
+)
+
+_Key = tuple[str, ...]
 _lock = threading.Lock()
-
-
-class NoTicket(Exception):
-    """There is no ticket to be had; the text says why."""
 
 
 @dataclass(slots=True)
 class _Account:
     """One account's cache. Its lock lets one of many connections fetch."""
 
-    lock: threading.Lock
+    lock: threading.Lock = field(default_factory=threading.Lock)
     cache: str = ""
-    until: float = 0.0
+    renew_at: float = 0.0
     generation: int = 0
+    refusal: tuple[str, type[ServerCallError]] = ("", NoTicket)
+    refused_until: float = 0.0
 
 
-_accounts: dict[tuple[str, str], _Account] = {}
+_accounts: dict[_Key, _Account] = {}
+
+
+def principal_of(settings: Connection) -> str:
+    """The account as Kerberos names it."""
+    if settings.user and settings.kerberos_realm and "@" not in settings.user:
+        return f"{settings.user}@{settings.kerberos_realm}"
+    return settings.user
 
 
 def kerberos_credential(settings: Connection) -> Any:
-    """What pyspnego takes as user: our cache, the environment's, or None where
-    Kerberos is only one of two choices and cannot be had."""
-    optional = settings.transport == "negotiate"
-    principal = settings.user
-    if optional and "@" not in principal:
-        return None
+    """What pyspnego takes as a credential: our cache, or the environment's where
+    neither password nor keytab is given. Raises CannotProve."""
     try:
         import krb5
     except ImportError:
-        if optional:
-            return None
-        raise NoTicket(
-            "Kerberos needs the package's extra: pip install 'game-orchestrator[kerberos]'"
-        ) from None
-    if not settings.password:
-        return spnego.CredentialCache(principal)
-    key = (principal, hashlib.sha256(settings.password.encode()).hexdigest())
+        raise CannotProve(_MISSING, NoTicket) from None
+    principal = principal_of(settings)
+    if not settings.password and settings.kerberos_keytab is None:
+        return spnego.CredentialCache(principal or None)
+    key = _key(settings, principal)
     with _lock:
-        account = _accounts.setdefault(key, _Account(threading.Lock()))
+        account = _accounts.setdefault(key, _Account())
     with account.lock:
-        if time.time() > account.until - _RENEW_BEFORE:
+        if time.time() > account.renew_at:
+            if time.monotonic() < account.refused_until:
+                message, kind = account.refusal
+                raise CannotProve(message, kind)
             try:
-                _fetch(krb5, account, key, settings.password)
+                _fetch(krb5, account, key, settings)
             except krb5.Krb5Error as error:
-                if optional:
-                    return None
-                raise NoTicket(f"no Kerberos ticket for {principal}: {_words(error)}") from error
-        return spnego.KerberosCCache(account.cache, principal)
+                kind, message = of_kerberos(error) or (NoTicket, words(error))
+                if kind is CredentialsRefused and not settings.password:
+                    message = _STALE_KEYTAB
+                message = f"no Kerberos ticket for {principal}: {message}"
+                account.refusal = message, kind
+                account.refused_until = time.monotonic() + _PAUSE
+                raise CannotProve(message, kind) from error
+        return spnego.KerberosCCache(account.cache)
 
 
-def _fetch(krb5: Any, account: _Account, key: tuple[str, str], password: str) -> None:
+def _key(settings: Connection, principal: str) -> _Key:
+    secret = hashlib.sha256(settings.password.encode("utf-8", "replace")).hexdigest()
+    forwardable = "forwardable" if settings.kerberos_delegation else ""
+    return principal, secret, settings.kerberos_keytab or "", forwardable
+
+
+def _fetch(krb5: Any, account: _Account, key: _Key, settings: Connection) -> None:
     """A ticket for the account, into a cache of its own: connections may still
     be reading the one before."""
     context = krb5.init_context()
     principal = krb5.parse_name_flags(context, key[0].encode())
     options = krb5.get_init_creds_opt_alloc(context)
-    ticket = krb5.get_init_creds_password(context, principal, options, password.encode("utf-8"))
+    if settings.kerberos_delegation:
+        krb5.get_init_creds_opt_set_forwardable(options, True)
+    if settings.password:
+        password = settings.password.encode("utf-8", "replace")
+        ticket = krb5.get_init_creds_password(context, principal, options, password)
+    else:
+        keytab = krb5.kt_resolve(context, f"FILE:{settings.kerberos_keytab}".encode())
+        ticket = krb5.get_init_creds_keytab(context, principal, options, keytab=keytab)
     generation = account.generation + 1
     digest = hashlib.sha256("\0".join(key).encode()).hexdigest()[:16]
     name = f"MEMORY:orchestrator-{digest}-{generation}"
     cache = krb5.cc_resolve(context, name.encode())
-    krb5.cc_initialize(context, cache, principal)
+    krb5.cc_initialize(context, cache, ticket.client)
     krb5.cc_store_cred(context, cache, ticket)
-    before, account.cache, account.generation = account.cache, name, generation
-    account.until = float(ticket.times.endtime)
-    if generation > 2 and before:
+    account.cache, account.generation = name, generation
+    life = float(ticket.times.endtime) - time.time()
+    account.renew_at = time.time() + life - min(_RENEW_BEFORE, life / 5)
+    if generation > 2:
         old = f"MEMORY:orchestrator-{digest}-{generation - 2}"
         krb5.cc_destroy(context, krb5.cc_resolve(context, old.encode()))
-
-
-def _words(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]

@@ -8,23 +8,35 @@ is the end of both.
 
 from __future__ import annotations
 
+import base64
 import contextlib
-import hashlib
+import re
 import select
 import socket
 import ssl
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from orchestrator.domain.server import Connection
+from orchestrator.transport import tls
 from orchestrator.transport.http11 import CutShort, NotHttp, Reader, Response
+from orchestrator.transport.refusals import CannotProve, Refused
 
 _LEAST_TIMEOUT = 0.05
 _AGENT = b"User-Agent: game-orchestrator\r\n"
+_CHALLENGE = re.compile(r'(?:[^,"]|"[^"]*"?)+')
+_PROXY_PORT = 80
+_HINTS = {
+    403: ": it does not let us through to that port",
+    407: ": it wants a login, http://USER:PASSWORD@HOST:PORT in ansible_winrm_proxy",
+}
+_NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNEXPECTED_MESSAGE", "RECORD_LAYER_FAILURE"}
+_CERTIFICATE_REFUSED = (
+    "the server does not take the client certificate: it must be valid, for client "
+    "authentication, and of a CA in the server's LocalMachine\\Root"
+)
 
 
 class WireError(Exception):
@@ -115,13 +127,14 @@ class Wire:
         host, port = settings.host, settings.port
         if settings.proxy:
             proxy = urlsplit(settings.proxy)
-            host, port = proxy.hostname or "", proxy.port or 3128
+            host, port = proxy.hostname or "", proxy.port or _PROXY_PORT
         try:
             sock = socket.create_connection((host, port), max(_LEAST_TIMEOUT, timeout))
         except TimeoutError as error:
             raise ConnectTimeout("no connection in time") from error
         except OSError as error:
-            raise CannotConnect(_words(error)) from error
+            where = f"the proxy {host}:{port}: " if settings.proxy else ""
+            raise CannotConnect(where + _words(error)) from error
         if self.is_cut:
             sock.close()
             raise ConnectTimeout("no connection in time")
@@ -178,7 +191,8 @@ class Wire:
 
     def _tunnel(self, until: float) -> None:
         target = _authority(self.settings)
-        request = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode("ascii")
+        login = _proxy_authorization(self.settings.proxy or "")
+        request = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{login}\r\n".encode("ascii")
         try:
             assert self.sock is not None
             self.sock.settimeout(max(_LEAST_TIMEOUT, until - time.monotonic()))
@@ -189,35 +203,40 @@ class Wire:
         except (OSError, NotHttp, CutShort) as error:
             raise CannotConnect(f"the proxy broke the connection: {_words(error)}") from error
         if response.status != 200:
-            raise CannotConnect(f"the proxy answered {response.status}")
+            raise CannotConnect(
+                f"the proxy answered {response.status}{_HINTS.get(response.status, '')}"
+            )
 
     def _secure(self, until: float) -> None:
         settings, sock = self.settings, self.sock
         assert sock is not None
         try:
-            context = tls_context(
-                settings.validate_certificate and not settings.fingerprint,
-                settings.ca_file,
-                settings.client_certificate,
-                settings.client_key,
-            )
-        except OSError as error:
-            raise Untrusted(f"a certificate file cannot be read: {_words(error)}") from error
+            context = tls.context_for(settings)
+        except tls.OwnCertificateUnusable as error:
+            raise CannotProve(str(error)) from error
+        except tls.AuthoritiesUnusable as error:
+            raise Untrusted(str(error)) from error
         sock.settimeout(max(_LEAST_TIMEOUT, until - time.monotonic()))
         try:
             self.sock = context.wrap_socket(sock, server_hostname=settings.host)
         except ssl.SSLCertVerificationError as error:
-            raise Untrusted(error.verify_message or _words(error)) from error
+            raise Untrusted(tls.why_untrusted(error, settings)) from error
         except ssl.SSLError as error:
-            if error.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNEXPECTED_MESSAGE"}:
-                raise Untrusted("the port does not speak TLS") from error
+            if tls.is_about_our_certificate(error, settings):
+                raise Refused(_CERTIFICATE_REFUSED) from error
+            if error.reason in _NOT_TLS:
+                raise Untrusted(
+                    f"port {settings.port} does not speak TLS: write ansible_winrm_scheme: http, "
+                    "or the port of the https listener"
+                ) from error
             raise CannotConnect(f"TLS broke: {_words(error)}") from error
         except TimeoutError as error:
             raise ConnectTimeout("no TLS in time") from error
         except OSError as error:
             raise CannotConnect(f"TLS broke: {_words(error)}") from error
-        if settings.fingerprint and not _has_fingerprint(self.server_certificate(), settings):
-            raise Untrusted("the certificate is not the pinned one")
+        pinned = settings.fingerprint
+        if pinned and not tls.has_fingerprint(self.server_certificate(), pinned):
+            raise Untrusted(tls.why_not_pinned(self.server_certificate()))
 
     def _ask(self, request: bytes, timeout: float) -> Response:
         sock, reader = self.sock, self._reader
@@ -237,6 +256,10 @@ class Wire:
             raise Broken(str(error)) from error
         except NotHttp as error:
             raise Garbled(f"not HTTP: {error}") from error
+        except ssl.SSLError as error:
+            if tls.is_about_our_certificate(error, self.settings):
+                raise Refused(_CERTIFICATE_REFUSED) from error
+            raise Broken(_words(error)) from error
         except OSError as error:
             raise Broken(_words(error)) from error
         finally:
@@ -247,49 +270,23 @@ class Wire:
         return response
 
 
-@lru_cache(maxsize=256)
-def tls_context(
-    validate: bool, ca_file: str | None, certificate: str | None, key: str | None
-) -> ssl.SSLContext:
-    """The context of all connections with these settings: loading the system's
-    CAs takes milliseconds and a megabyte. The system's file, which admins
-    maintain, is taken where none is named."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if validate:
-        if ca_file is not None and Path(ca_file).is_dir():
-            context.load_verify_locations(capath=ca_file)
-        elif ca_file is not None:
-            context.load_verify_locations(ca_file)
-        else:
-            context.load_default_certs()
-    else:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if certificate is not None:
-        context.load_cert_chain(certificate, key)
-        # HTTP.sys asks for a client's certificate only after the handshake.
-        context.post_handshake_auth = True
-    return context
-
-
-def fingerprint(certificate: bytes) -> str:
-    """SHA-256 of a certificate in DER, in lower-case hexadecimal."""
-    return hashlib.sha256(certificate).hexdigest()
-
-
 def offered(response: Response) -> Iterable[tuple[str, str]]:
-    """Scheme and value of each WWW-Authenticate header."""
+    """Scheme and value of each challenge; a header may hold several."""
     for name, value in response.headers:
         if name != "www-authenticate":
             continue
-        for part in value.split(","):
+        for part in _CHALLENGE.findall(value):
             scheme, _, rest = part.strip().partition(" ")
             if scheme and "=" not in scheme:
                 yield scheme, rest.strip()
 
 
-def _has_fingerprint(certificate: bytes | None, settings: Connection) -> bool:
-    return certificate is not None and fingerprint(certificate) == settings.fingerprint
+def _proxy_authorization(url: str) -> str:
+    proxy = urlsplit(url)
+    if proxy.username is None:
+        return ""
+    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
+    return f"Proxy-Authorization: Basic {base64.b64encode(pair).decode('ascii')}\r\n"
 
 
 def _authority(settings: Connection) -> str:
