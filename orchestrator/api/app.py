@@ -20,6 +20,7 @@ from orchestrator.api import problems, routes_portal, routes_v1
 from orchestrator.api.access import check_access
 from orchestrator.api.idempotency import IdempotencyKeys
 from orchestrator.api.models import Health
+from orchestrator.api.openapi import described
 from orchestrator.api.services import ApiServices, Readiness
 from orchestrator.api.views import field_problems
 from orchestrator.domain.errors import FieldProblem, InvalidRequest, OrchestratorError
@@ -123,7 +124,7 @@ def _add_health(app: OpenAPI, services: ApiServices) -> None:
 
     @app.route("/openapi.json")
     def openapi() -> Response:
-        return jsonify(app.api_doc)
+        return jsonify(described(app.api_doc))
 
 
 def _check_body() -> None:
@@ -136,7 +137,8 @@ def _check_body() -> None:
         body = request.get_json(cache=True)
     except (BadRequest, RecursionError, UnicodeDecodeError):
         raise BadRequest(
-            "the body is not JSON: NaN, deep nesting and broken UTF-8 are not"
+            "the body cannot be read as JSON: send one object in UTF-8, "
+            "without NaN or Infinity and without deep nesting"
         ) from None
     if not isinstance(body, dict):
         raise InvalidRequest([FieldProblem("body", "must be a JSON object")])

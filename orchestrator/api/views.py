@@ -182,9 +182,18 @@ def event_json(event: Event) -> dict[str, Any]:
 def field_problems(error: ValidationError) -> Sequence[FieldProblem]:
     """Pydantic's findings, each with its dotted path."""
     return [
-        FieldProblem(".".join(map(str, found["loc"])) or "body", found["msg"])
+        _field_problem(found["loc"], found["type"], found["msg"])
         for found in error.errors(include_url=False, include_context=False, include_input=False)
     ]
+
+
+def _field_problem(path: tuple[int | str, ...], kind: str, message: str) -> FieldProblem:
+    if not path and kind == "model_type":
+        return FieldProblem("body", "must be a JSON object")
+    if path[-1:] == ("[key]",):
+        key = path[-2]
+        return FieldProblem(".".join(map(str, path[:-2])), f"the name {key!r}: {message}")
+    return FieldProblem(".".join(map(str, path)) or "body", message)
 
 
 def _launch_json(spec: LaunchSpec) -> dict[str, Any]:

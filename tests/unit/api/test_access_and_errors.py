@@ -89,6 +89,23 @@ def test_the_openapi_is_valid_and_has_every_route(desk: Desk) -> None:
     assert documented == shown
 
 
+def test_the_openapi_says_that_errors_are_problems_and_that_a_body_may_be_no_json(
+    desk: Desk,
+) -> None:
+    paths = desk.get("/openapi.json").json["paths"]
+    responses = [
+        (operation, status, response)
+        for operations in paths.values()
+        for operation in operations.values()
+        for status, response in operation["responses"].items()
+    ]
+    errors_shown = [(s, r) for _, s, r in responses if int(s) >= 400 and s != "503"]
+    assert errors_shown
+    for status, response in errors_shown:
+        assert list(response["content"]) == ["application/problem+json"], status
+    assert "400" in paths["/start_game"]["post"]["responses"]
+
+
 def test_every_error_has_a_status(desk: Desk) -> None:
     leaves = [
         kind
@@ -113,7 +130,7 @@ def test_every_error_has_a_status(desk: Desk) -> None:
         (
             "/start_game",
             {"gameID": "chess", "excutemode": "periodic", "configfile": "../x"},
-            "config_file",
+            "configfile",
         ),
         ("/end_game", {"serverip": "a", "pid": "many"}, "pid"),
         ("/end_game", {"serverip": "a", "pid": 2**64}, "pid"),
@@ -132,6 +149,7 @@ def test_every_error_has_a_status(desk: Desk) -> None:
             "needs.cpu",
         ),
         ("/api/v1/games", {"id": "x", "modes": {}}, "modes"),
+        ("/api/v1/games", {"id": "x", "modes": {"": {"executable": "C:\\a.exe"}}}, "modes"),
     ],
 )
 def test_a_wrong_field_is_422_and_named(desk: Desk, path: str, body: Any, field: str) -> None:
