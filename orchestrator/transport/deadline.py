@@ -56,7 +56,8 @@ class Watchdog:
 
     @contextmanager
     def guard(self, deadline: Deadline, action: Callable[[], None]) -> Iterator[None]:
-        """Call ``action`` if the block has not ended when ``deadline`` passes."""
+        """Call ``action``, which must not block, if the block has not ended when
+        ``deadline`` passes."""
         number = next(self._numbers)
         with self._changed:
             self._actions[number] = action
@@ -88,8 +89,9 @@ class Watchdog:
                 if self._closed:
                     return
                 action = self._next_due()
-            if action is not None:
-                action()
+                if action is not None:
+                    # Under the lock: a block that has ended is never acted on.
+                    action()
 
     def _next_due(self) -> Callable[[], None] | None:
         while self._due and self._due[0][1] not in self._actions:

@@ -15,6 +15,7 @@ from orchestrator.domain.errors import (
     OrchestratorError,
     Outcome,
     ProtocolViolation,
+    ServerBusy,
     ServerCallError,
     UnknownServer,
 )
@@ -36,6 +37,7 @@ from orchestrator.transport.pool import Pool
 from orchestrator.transport.probe import read_load
 from orchestrator.transport.scripts import COMMAND, ScriptLibrary
 from orchestrator.transport.shell import CommandRunner
+from orchestrator.transport.shells import Shells
 from orchestrator.transport.tracing import CallTrace, Listener
 from orchestrator.transport.wire import Traffic
 from orchestrator.transport.wql import Row, parse_datetime, query
@@ -72,6 +74,8 @@ class WinrmGateway:
         self._janitor = Janitor(self._expire)
         self._lock = threading.Lock()
         self._lines: dict[str, _Lines] = {}
+        self._closed = False
+        self._shells: dict[tuple[str, int, str], Shells] = {}
 
     def launch(self, server: str, order: LaunchOrder) -> LaunchReport:
         """Run Start-Game."""
@@ -139,9 +143,17 @@ class WinrmGateway:
         return self._ask(server, wql, Deadline.after(self._probe_timeout))
 
     def close(self) -> None:
-        """Close every shell and connection, and end the threads."""
+        """Close every shell and connection, and end the threads, in bounded time.
+
+        Calls under way are cut off: each ends at once with what is known of it.
+        A script that is at work then is left to finish on its server.
+        """
         with self._lock:
+            self._closed = True
             lines, self._lines = list(self._lines.values()), {}
+        for each in lines:
+            each.calls.stop()
+            each.polls.stop()
         for each in lines:
             each.commands.close()
         self._janitor.close()
@@ -200,16 +212,21 @@ class WinrmGateway:
                 connection = self._connections.get(server)
                 if connection is None:
                     raise UnknownServer(f"the inventory has no server {server!r}")
+                if self._closed:
+                    raise ServerBusy("the broker is stopping", server=server)
                 line = self._lines[server] = self._new_line(server, connection)
         return line
 
     def _new_line(self, server: str, connection: Connection) -> _Lines:
         calls = Pool(server, connection, self._watchdog, self._size)
+        account = (connection.host.casefold(), connection.port, connection.user.casefold())
+        shells = self._shells.setdefault(account, Shells(f"{connection.host}:{connection.port}"))
+        self._janitor.start()
         return _Lines(
             server,
             calls,
             Pool(server, connection, self._watchdog, _POLLS_PER_SERVER),
-            CommandRunner(server, calls, self._janitor),
+            CommandRunner(server, calls, self._janitor, shells),
             Breaker(server),
         )
 
