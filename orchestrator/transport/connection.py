@@ -60,8 +60,9 @@ class _Transport:
         self.wire = Wire(settings, traffic)
         self.deadline = Deadline.after(0)
         self.reached = False
-        self._server = server
         self._settings = settings
+        # Bound here once: an unbound logger is made anew for each message.
+        self._log = log.bind(server=server)
         self._login: Login | None = None
 
     def send_message(self, message: str | bytes) -> bytes:
@@ -78,10 +79,9 @@ class _Transport:
         answer_type = response.header("content-type")
         if login.seal is not None and "multipart/" in answer_type:
             answer = login.seal.unwrap(answer)
-        if log.is_enabled_for(logging.DEBUG):
-            log.debug(
+        if self._log.is_enabled_for(logging.DEBUG):
+            self._log.debug(
                 "soap",
-                server=self._server,
                 status=response.status,
                 request=blanked(message),
                 answer=blanked(answer),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -166,14 +165,14 @@ class WinrmGateway:
 
     def _ask(self, server: str, wql: str, deadline: Deadline) -> list[Row]:
         line = self._line(server)
-        with self._traced(line, "wql") as traffic:
+        with _Traced(line, "wql", self._on_call) as traffic:
             return query(line.polls, server, wql, deadline, traffic)
 
     def _run(
         self, server: str, script: str, parameters: Mapping[str, object], waits: float
     ) -> envelope.Answer:
         line = self._line(server)
-        with self._traced(line, script) as traffic:
+        with _Traced(line, script, self._on_call) as traffic:
             completed = line.commands.run(
                 COMMAND,
                 self._scripts.arguments,
@@ -183,27 +182,6 @@ class WinrmGateway:
                 traffic,
             )
             return envelope.read_answer(completed, server, script)
-
-    @contextmanager
-    def _traced(self, line: _Lines, kind: str) -> Iterator[Traffic]:
-        """Ask the breaker, tell it what came of the call, and say what it cost."""
-        line.breaker.check()
-        traffic = Traffic()
-        error: OrchestratorError | None = None
-        began, cpu = time.perf_counter(), time.thread_time()
-        try:
-            yield traffic
-        except OrchestratorError as raised:
-            error = raised
-            raise
-        finally:
-            if kind == "wql" or not isinstance(error, DeadlineExceeded):
-                # A script that takes too long says nothing about the server.
-                line.breaker.record(error if isinstance(error, ServerCallError) else None)
-            if self._on_call is not None:
-                wall, spent = time.perf_counter() - began, time.thread_time() - cpu
-                code = error.code if error is not None else ""
-                self._on_call(CallTrace(line.server, kind, wall, spent, traffic, code))
 
     def _line(self, server: str) -> _Lines:
         with self._lock:
@@ -248,6 +226,33 @@ class _Lines:
     polls: Pool
     commands: CommandRunner
     breaker: Breaker
+
+
+class _Traced:
+    """One call: asks the breaker, tells it what came of the call, and says what it cost."""
+
+    __slots__ = ("_began", "_cpu", "_kind", "_line", "_on_call", "_traffic")
+
+    def __init__(self, line: _Lines, kind: str, on_call: Listener | None) -> None:
+        self._line = line
+        self._kind = kind
+        self._on_call = on_call
+        self._traffic = Traffic()
+
+    def __enter__(self) -> Traffic:
+        self._line.breaker.check()
+        self._began, self._cpu = time.perf_counter(), time.thread_time()
+        return self._traffic
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._kind == "wql" or not isinstance(error, DeadlineExceeded):
+            # A script that takes too long says nothing about the server.
+            self._line.breaker.record(error if isinstance(error, ServerCallError) else None)
+        if self._on_call is None:
+            return
+        wall, cpu = time.perf_counter() - self._began, time.thread_time() - self._cpu
+        code = error.code if isinstance(error, OrchestratorError) else ""
+        self._on_call(CallTrace(self._line.server, self._kind, wall, cpu, self._traffic, code))
 
 
 class _reading:  # noqa: N801 - reads as a statement

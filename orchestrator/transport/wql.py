@@ -17,16 +17,20 @@ from orchestrator.transport.connection import KeptConnection, RequestFailed
 from orchestrator.transport.deadline import Deadline
 from orchestrator.transport.faults import OperationTimedOut, Sent
 from orchestrator.transport.pool import Pool
-from orchestrator.transport.soap import ENUMERATION, WSMAN, envelope
+from orchestrator.transport.soap import ENUMERATION, SOAP, WSMAN, envelope
 from orchestrator.transport.wire import Traffic
 
 Value = str | None | list["Value"] | datetime
 Row = dict[str, Value]
 
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
-_CIMV2 = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/*"
+CIMV2 = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/*"
 _DIALECT = "http://schemas.microsoft.com/wbem/wsman/1/WQL"
 _MOST = 32000
+_BODY = f"{{{SOAP}}}Body"
+_ITEMS = frozenset(f"{{{namespace}}}Items" for namespace in (WSMAN, ENUMERATION))
+_END = frozenset(f"{{{namespace}}}EndOfSequence" for namespace in (WSMAN, ENUMERATION))
+_CONTEXT = f"{{{ENUMERATION}}}EnumerationContext"
 _DATETIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?")
 
 
@@ -39,12 +43,7 @@ def query(pool: Pool, server: str, wql: str, deadline: Deadline, traffic: Traffi
     """
     for last_try in (False, True):
         try:
-            with pool.connection(deadline) as connection:
-                before = connection.traffic.copy()
-                try:
-                    return _enumerate(connection, wql, deadline)
-                finally:
-                    traffic.add(connection.traffic - before)
+            return _enumerate_on(pool.take(deadline), pool, wql, deadline, traffic)
         except RequestFailed as error:
             lost = error.failed.kind in {ConnectionLost, DeadlineExceeded}
             again = lost and error.failed.sent is Sent.MAYBE and not deadline.passed
@@ -55,14 +54,29 @@ def query(pool: Pool, server: str, wql: str, deadline: Deadline, traffic: Traffi
     raise AssertionError("one of the two tries returns or raises")
 
 
-def _enumerate(connection: KeptConnection, wql: str, deadline: Deadline) -> list[Row]:
-    rows: list[Row] = []
-    body = (
+def _enumerate_on(
+    connection: KeptConnection, pool: Pool, wql: str, deadline: Deadline, traffic: Traffic
+) -> list[Row]:
+    before = connection.traffic.copy()
+    try:
+        return _enumerate(connection, wql, deadline)
+    finally:
+        traffic.add(connection.traffic - before)
+        pool.give_back(connection)
+
+
+def enumerate_body(wql: str) -> str:
+    """The body of the message that asks a query."""
+    return (
         "<n:Enumerate><w:OptimizeEnumeration/>"
         f"<w:MaxElements>{_MOST}</w:MaxElements>"
         f'<w:Filter Dialect="{_DIALECT}">{escape(wql)}</w:Filter></n:Enumerate>'
     )
-    context = _page(_ask(connection, "Enumerate", body, deadline), rows)
+
+
+def _enumerate(connection: KeptConnection, wql: str, deadline: Deadline) -> list[Row]:
+    rows: list[Row] = []
+    context = _page(_ask(connection, "Enumerate", enumerate_body(wql), deadline), rows)
     while context:
         body = (
             f"<n:Pull><n:EnumerationContext>{escape(context)}</n:EnumerationContext>"
@@ -74,21 +88,30 @@ def _enumerate(connection: KeptConnection, wql: str, deadline: Deadline) -> list
 
 def _ask(connection: KeptConnection, action: str, body: str, deadline: Deadline) -> ET.Element:
     message = envelope(
-        connection.url, f"{ENUMERATION}/{action}", _CIMV2, body, connection.seconds_for(deadline)
+        connection.url, f"{ENUMERATION}/{action}", CIMV2, body, connection.seconds_for(deadline)
     )
     return connection.parse(connection.send(deadline, message))
 
 
 def _page(root: ET.Element, rows: list[Row]) -> str | None:
     """Add the page's items to ``rows``; the context to go on with, or None at the end."""
-    for namespace in (WSMAN, ENUMERATION):
-        for items in root.iter(f"{{{namespace}}}Items"):
-            rows.extend(_row(item) for item in items)
-    for namespace in (WSMAN, ENUMERATION):
-        if next(root.iter(f"{{{namespace}}}EndOfSequence"), None) is not None:
+    context: str | None = None
+    for part in _response(root):
+        name = part.tag
+        if name in _ITEMS:
+            rows.extend(_row(item) for item in part)
+        elif name in _END:
             return None
-    found = next(root.iter(f"{{{ENUMERATION}}}EnumerationContext"), None)
-    return (found.text or "").strip() or None if found is not None else None
+        elif name == _CONTEXT:
+            context = (part.text or "").strip() or None
+    return context
+
+
+def _response(root: ET.Element) -> ET.Element:
+    """What the envelope's body holds; an empty element where it holds nothing."""
+    body = root.find(_BODY)
+    found = next(iter(body), None) if body is not None else None
+    return found if found is not None else ET.Element("nothing")
 
 
 def _row(item: ET.Element) -> Row:
