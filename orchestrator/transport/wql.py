@@ -96,15 +96,16 @@ def _ask(connection: KeptConnection, action: str, body: str, deadline: Deadline)
 def _page(root: ET.Element, rows: list[Row]) -> str | None:
     """Add the page's items to ``rows``; the context to go on with, or None at the end."""
     context: str | None = None
+    ended = False
     for part in _response(root):
         name = part.tag
         if name in _ITEMS:
             rows.extend(_row(item) for item in part)
         elif name in _END:
-            return None
+            ended = True
         elif name == _CONTEXT:
             context = (part.text or "").strip() or None
-    return context
+    return None if ended else context
 
 
 def _response(root: ET.Element) -> ET.Element:
