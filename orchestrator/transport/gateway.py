@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, BinaryIO
 
 from orchestrator.domain.errors import (
     DeadlineExceeded,
@@ -18,6 +18,7 @@ from orchestrator.domain.errors import (
     ServerCallError,
     UnknownServer,
 )
+from orchestrator.domain.file import RemoteFile, WrittenFile
 from orchestrator.domain.launch import (
     EndedHow,
     FoundLaunch,
@@ -31,6 +32,7 @@ from orchestrator.domain.server import Connection, Load
 from orchestrator.transport import envelope
 from orchestrator.transport.breaker import Breaker
 from orchestrator.transport.deadline import Deadline, Watchdog
+from orchestrator.transport.files import MAX_BYTES, FileTransfer
 from orchestrator.transport.janitor import Janitor
 from orchestrator.transport.pool import Pool
 from orchestrator.transport.probe import read_load
@@ -131,6 +133,35 @@ class WinrmGateway:
                 )
                 for item in answer.data["launches"]
             ]
+
+    def read_file(
+        self,
+        server: str,
+        path: str,
+        into: BinaryIO,
+        *,
+        resume: bool = False,
+        max_bytes: int = MAX_BYTES,
+    ) -> RemoteFile:
+        """Run Read-File for each piece."""
+        return self._files(server).read(path, into, resume=resume, max_bytes=max_bytes)
+
+    def write_file(
+        self,
+        server: str,
+        path: str,
+        content: BinaryIO,
+        *,
+        expected_hash: str | None = None,
+        keep_backup: bool = True,
+    ) -> WrittenFile:
+        """Run Write-File for each piece."""
+        return self._files(server).write(
+            path, content, expected_hash=expected_hash, keep_backup=keep_backup
+        )
+
+    def _files(self, server: str) -> FileTransfer:
+        return FileTransfer(server, lambda script, order: self._run(server, script, order, 0))
 
     def probe(self, server: str) -> Load:
         """One sample by WQL."""
