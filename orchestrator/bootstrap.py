@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -18,22 +19,32 @@ from orchestrator import __version__
 from orchestrator.api import ApiServices, HttpServer, Readiness, create_app
 from orchestrator.config import Settings
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.server import Health
 from orchestrator.inventory import Inventory, load_inventory
-from orchestrator.scheduler import Job, Scheduler, ThreadExecutor
+from orchestrator.ports import SampleSink
+from orchestrator.scheduler import TICK_SECONDS, Job, PollLoop, Scheduler, ThreadExecutor
 from orchestrator.services.add_game import AddGame
 from orchestrator.services.end_game import EndGame
 from orchestrator.services.in_flight import InFlight
 from orchestrator.services.manage_servers import ManageServers
+from orchestrator.services.poll_schedule import Answer
+from orchestrator.services.polling import Polling
 from orchestrator.services.preview_placement import PreviewPlacement
 from orchestrator.services.probe_servers import ProbeServers
 from orchestrator.services.reconcile import Reconcile
 from orchestrator.services.retry import Retry
+from orchestrator.services.settle_sessions import Settler, SettleSessions
 from orchestrator.services.start_game import StartGame
+from orchestrator.services.sweep_servers import Orphans, SweepServers
 from orchestrator.services.tokens import Tokens
 from orchestrator.store import Store
 from orchestrator.transport import ScriptLibrary, WinrmGateway
 from orchestrator.web import create_blueprint
+
+BACKGROUND_CALLS = 16
+"""Sessions settled and servers swept at once, beside what jobs do."""
+
+FIRST_ROUND_SECONDS = 120
+"""How long starting waits for the first poll of every server."""
 
 IDEMPOTENCY_DAYS = 1
 """How long an answer is kept for its Idempotency-Key."""
@@ -112,8 +123,10 @@ class Broker:
             probe_timeout=settings.poll_timeout,
             max_connections_per_server=settings.connections_per_server,
         )
-        self.pollers = ThreadExecutor(settings.poll_workers, "poll")
+        self.pollers = ThreadExecutor(settings.poll_workers, "check")
         self.settlers = ThreadExecutor(settings.poll_workers, "reconcile")
+        self.background = ThreadExecutor(BACKGROUND_CALLS, "settle")
+        self.sample_sinks: list[SampleSink] = []
         self._make_services()
 
     def _make_services(self) -> None:
@@ -126,7 +139,7 @@ class Broker:
         )
         self.add_game = AddGame(self.units, clock)
         self.manage_servers = ManageServers(self.units, clock, retry)
-        self.preview_placement = PreviewPlacement(self.units, self.ids, settings.strategy)
+        self.preview_placement = PreviewPlacement(self.units, self.ids, clock, settings.strategy)
         self.probe_servers = ProbeServers(self.units, self.gateway, clock, retry, self.pollers)
         self.reconcile = Reconcile(
             self.units,
@@ -137,6 +150,19 @@ class Broker:
             self.in_flight,
             self.settlers,
             settings.call_timeout,
+        )
+        self.settle_sessions = SettleSessions(
+            self.units, self.gateway, self.end_game, clock, retry, self.in_flight
+        )
+        self.sweep_servers = SweepServers(
+            self.units,
+            self.gateway,
+            clock,
+            retry,
+            self.in_flight,
+            self.settlers,
+            Orphans(settings.orphans),
+            timedelta(seconds=settings.orphan_age),
         )
         self.tokens = Tokens(self.units, clock)
 
@@ -158,6 +184,7 @@ class Broker:
     def close(self) -> None:
         """Close connections, pools and threads; safe to repeat."""
         self.pollers.close()
+        self.background.close()
         self.settlers.close()
         self.gateway.close()
         self.store.close()
@@ -180,12 +207,26 @@ class BrokerServer:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         settings = broker.settings
-        self._polled = False
-        self._health: dict[str, Health] = {}
+        self._catching_up = threading.Lock()
+        self._loop = PollLoop(self._poll, workers=settings.poll_workers)
+        self._polling = Polling(
+            broker.units,
+            broker.gateway,
+            broker.clock,
+            broker.settle_sessions,
+            Settler(broker.background, broker.clock, _log_unsettled),
+            interval=settings.poll_interval,
+            sinks=broker.sample_sinks,
+            on_sink_error=lambda sink: log.exception("samples not taken", sink=repr(sink)),
+            on_fleet=self._loop.follow,
+            on_recovered=lambda name: broker.background.submit(lambda: self._sweep([name])),
+        )
         self._scheduler = Scheduler(
             [
-                Job("poll", settings.poll_interval, self._poll),
+                Job("poll", TICK_SECONDS, self._loop.tick),
+                Job("record-polls", 0.5, self._catch_up),
                 Job("reconcile", settings.reconcile_interval, self._reconcile),
+                Job("sweep", settings.sweep_interval, self._sweep),
                 Job("forget-keys", 3600, broker.forget_old_keys),
             ]
         )
@@ -215,15 +256,20 @@ class BrokerServer:
         """Listen at once, poll every server, settle what was left open, then keep going."""
         self._http.start()
         on_progress("polling servers")
-        self._poll()
+        self._catch_up()
+        self._scheduler.start()
+        self._loop.wait_for_first_round(FIRST_ROUND_SECONDS)
+        self._catch_up()
         on_progress("settling sessions")
         self._reconcile()
-        self._scheduler.start()
+        on_progress("looking for games that nobody wants")
+        self._sweep()
 
     def stop(self) -> None:
         """Take no new request, finish those under way, end the jobs."""
         self._http.stop(timeout=self._broker.settings.stop_timeout)
         self._scheduler.stop()
+        self._loop.close()
 
     def readiness(self) -> Readiness:
         """Whether requests can be answered, and what is missing."""
@@ -232,27 +278,41 @@ class BrokerServer:
             self._broker.store.ping()
         except OrchestratorError as error:
             missing.append(f"database: {error.message}")
-        if not self._polled:
+        if not self._loop.first_round_done:
             missing.append("servers: the first poll is not done")
         elif not self._scheduler.running:
             missing.append("scheduler: not running")
         return Readiness(not missing, tuple(missing))
 
-    def _poll(self) -> None:
-        for found in self._broker.probe_servers():
-            if self._health.get(found.server) is not found.health:
-                self._health[found.server] = found.health
-                log.info(
-                    "server health", server=found.server, health=found.health, reason=found.reason
-                )
-        self._polled = True
+    def _poll(self, server: str) -> Answer:
+        return self._polling.poll(server)
+
+    def _catch_up(self) -> None:
+        with self._catching_up:
+            caught = self._polling.catch_up()
+        for event in caught.events:
+            log.info(event.kind, server=event.server, detail=event.message)
+        for move in caught.moves:
+            _log_settled(move.session_id, move.before, move.after, move.note)
+
+    def _sweep(self, names: Sequence[str] | None = None) -> None:
+        for swept in self._broker.sweep_servers(names):
+            log.info(
+                "server swept",
+                server=swept.server,
+                session_id=swept.session_id,
+                action=swept.action,
+                note=swept.note,
+            )
 
     def _reconcile(self) -> None:
         for settled in self._broker.reconcile():
-            log.info(
-                "session settled",
-                session_id=settled.session_id,
-                before=settled.before,
-                after=settled.after,
-                note=settled.note,
-            )
+            _log_settled(settled.session_id, settled.before, settled.after, settled.note)
+
+
+def _log_settled(session_id: str, before: str, after: str, note: str) -> None:
+    log.info("session settled", session_id=session_id, before=before, after=after, note=note)
+
+
+def _log_unsettled(session_id: str, error: OrchestratorError) -> None:
+    log.warning("session not settled", session_id=session_id, code=error.code, detail=error.message)

@@ -42,11 +42,30 @@ class Settings:
         64, "Requests answered at once; a start holds one until its game is ready.", minimum=1
     )
     strategy: str = _setting("least-loaded", "Placement strategy of requests that name none.")
-    poll_interval: int = _setting(10, "Time between two polls of a server.", minimum=1)
-    poll_workers: int = _setting(16, "Servers polled at once.", minimum=1)
-    poll_timeout: int = _setting(10, "Hard limit of one poll.", minimum=1)
+    poll_interval: int = _setting(
+        10, "Time between two polls of a server whose inventory names none.", minimum=1
+    )
+    poll_workers: int = _setting(
+        64,
+        "Servers polled at once; a quarter as many more for those that do not answer.",
+        minimum=1,
+    )
+    poll_timeout: int = _setting(
+        4, "How long a server may take to answer one question of a poll.", minimum=1
+    )
     reconcile_interval: int = _setting(
         5, "Time between two looks at sessions whose outcome is unknown.", minimum=1
+    )
+    sweep_interval: int = _setting(
+        3600, "Time between two looks at servers for launches that nobody wants.", minimum=60
+    )
+    orphans: str = _setting(
+        "report",
+        "What becomes of launches that the database does not know.",
+        choices=("report", "end"),
+    )
+    orphan_age: int = _setting(
+        600, "How long such a launch is left alone, for its session may be on the way.", minimum=60
     )
     call_timeout: int = _setting(
         30, "Hard limit of a script call, on top of what the script itself may wait.", minimum=1

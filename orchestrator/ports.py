@@ -7,14 +7,13 @@ Adapters implement them: the store a ``UnitOfWork``, the transport a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import BinaryIO, Protocol, Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 from orchestrator.domain.event import Event
-from orchestrator.domain.file import RemoteFile, WrittenFile
 from orchestrator.domain.game import Game
 from orchestrator.domain.launch import (
     FoundLaunch,
@@ -24,6 +23,7 @@ from orchestrator.domain.launch import (
     StopReport,
 )
 from orchestrator.domain.mode import Concurrency, Mode
+from orchestrator.domain.observation import Observation
 from orchestrator.domain.sample import Sample
 from orchestrator.domain.server import Health, Load, Server, ServerRecord
 from orchestrator.domain.session import Ports, Session, SessionState
@@ -72,6 +72,10 @@ class Executor(Protocol):
         """
         ...
 
+    def submit(self, call: Callable[[], object]) -> None:
+        """Have ``call`` made soon, without waiting; it has to take care of its errors."""
+        ...
+
 
 class ServerGateway(Protocol):
     """Does things on Windows servers, each named as in the inventory.
@@ -99,51 +103,11 @@ class ServerGateway(Protocol):
         """Our tasks on a server, or the one of ``session_id``."""
         ...
 
-    def probe(self, server: str) -> Load:
-        """One sample of the server's load; starts nothing there."""
-        ...
-
-
-class FileGateway(Protocol):
-    """Reads and writes files on Windows servers, in pieces.
-
-    A piece that fails on its way is tried again, because repeating one is
-    harmless. What cannot be finished raises a ServerCallError; the same call
-    made again goes on where the first one stopped.
-    """
-
-    def read_file(
-        self,
-        server: str,
-        path: str,
-        into: BinaryIO,
-        *,
-        resume: bool = False,
-        max_bytes: int = ...,
-    ) -> RemoteFile:
-        """Copy a file's content to ``into``, readable and seekable, and check its hash.
-
-        With ``resume`` what ``into`` holds already is kept. ScriptFailed
-        ``file_missing``, ``file_too_big``, ``file_changed`` (while it was read),
-        ``file_in_use``, ``access_denied``.
-        """
-        ...
-
-    def write_file(
-        self,
-        server: str,
-        path: str,
-        content: BinaryIO,
-        *,
-        expected_hash: str | None = None,
-        keep_backup: bool = True,
-    ) -> WrittenFile:
-        """Replace a file by ``content``, seekable, from its beginning, in one step.
-
-        ``expected_hash`` is the SHA-256 that the file must have until then, or
-        ``MISSING`` where there must be none: else ScriptFailed ``file_changed``
-        and nothing was replaced.
-        """
+    def observe(
+        self, server: str, launches: Collection[Launch] = (), ports: Collection[int] = ()
+    ) -> Observation:
+        """The server's load, which of ``launches`` live and who is connected to
+        ``ports``; one caller a server at a time. Starts nothing there."""
         ...
 
 

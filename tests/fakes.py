@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,9 +21,11 @@ from orchestrator.domain.launch import (
     StopReport,
 )
 from orchestrator.domain.mode import Mode
+from orchestrator.domain.observation import Observation
 from orchestrator.domain.server import Health, Load, Server
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+GOOD_LOAD = Load(START, 0.1, 16000, 12000, 0.1, "player", desktop=True, locked=False)
 
 
 class FakeClock:
@@ -63,6 +65,9 @@ class InlineExecutor:
     def map(self, call: Callable[[Any], Any], items: Iterable[Any]) -> Sequence[Any]:
         return [call(item) for item in items]
 
+    def submit(self, call: Callable[[], object]) -> None:
+        call()
+
 
 class FakeGateway:
     """Windows servers as a dict: what runs where, by session id.
@@ -79,6 +84,7 @@ class FakeGateway:
         self.loads: dict[str, Load | ServerCallError] = {}
         self.fail_before: dict[str, ServerCallError] = {}
         self.fail_after: dict[str, ServerCallError] = {}
+        self.clients: dict[int, int] | None = None
         self._pids = itertools.count(4000, 4)
 
     def launch(self, server: str, order: LaunchOrder) -> LaunchReport:
@@ -109,11 +115,15 @@ class FakeGateway:
             if session_id in (None, found)
         ]
 
-    def probe(self, server: str) -> Load:
-        found = self.loads.get(server, Load(START, 0.1, 16000, 12000, 0.1, "player"))
+    def observe(
+        self, server: str, launches: Collection[Launch] = (), ports: Collection[int] = ()
+    ) -> Observation:
+        found = self.loads.get(server, GOOD_LOAD)
         if isinstance(found, ServerCallError):
             raise found
-        return found
+        living = frozenset(self.launched.get(server, {}).values()) & frozenset(launches)
+        clients = None if self.clients is None else {p: self.clients.get(p, 0) for p in ports}
+        return Observation(found, living, clients)
 
     def _fail(self, errors: dict[str, ServerCallError], name: str) -> None:
         error = errors.pop(name, None)

@@ -94,6 +94,15 @@ class Needs(Body):
     memory_mb: int = Field(512, ge=0, le=2**31 - 1, description="MiB")
 
 
+class Limits(Body):
+    """When a session is ended without being asked."""
+
+    duration: int | None = Field(None, ge=60, le=30 * 86400, description="Seconds since it ran")
+    idle: int | None = Field(
+        None, ge=30, le=30 * 86400, description="Seconds since its last client left"
+    )
+
+
 class GameBody(Body):
     """A game of the catalogue. The portal's names are understood too."""
 
@@ -113,6 +122,7 @@ class GameBody(Body):
     )
     needs: Needs = Needs()
     labels: dict[Name, Name] = Field({}, max_length=64)
+    limits: Limits = Limits()
 
 
 class GameView(BaseModel):
@@ -123,6 +133,7 @@ class GameView(BaseModel):
     modes: dict[str, dict[str, Any]]
     needs: dict[str, float]
     labels: dict[str, str]
+    limits: dict[str, int | None]
     created_at: datetime | None
 
 
@@ -160,6 +171,7 @@ class SessionView(BaseModel):
     created_at: datetime
     updated_at: datetime
     started_at: datetime | None
+    idle_since: datetime | None
     ended_at: datetime | None
     ended_how: str | None
     end_detail: str | None
@@ -193,6 +205,7 @@ class ServerView(BaseModel):
     address: str
     health: str
     health_reason: str
+    health_since: datetime | None
     drained: bool
     present: bool
     slots: dict[str, int]
@@ -201,6 +214,7 @@ class ServerView(BaseModel):
     modes: list[str]
     games: list[str] | None
     checked_at: datetime | None
+    answered_at: datetime | None
     version: int
 
 

@@ -12,7 +12,7 @@ from orchestrator.api.models import GameBody
 from orchestrator.domain.decision import Decision
 from orchestrator.domain.errors import FieldProblem, InvalidRequest
 from orchestrator.domain.event import Event
-from orchestrator.domain.game import Game, LaunchSpec, Needs, Ready
+from orchestrator.domain.game import Game, LaunchSpec, Limits, Needs, Ready
 from orchestrator.domain.server import ServerRecord
 from orchestrator.domain.session import Session
 
@@ -53,6 +53,7 @@ def session_json(session: Session) -> dict[str, Any]:
         "created_at": moment(session.created_at),
         "updated_at": moment(session.updated_at),
         "started_at": moment(session.started_at),
+        "idle_since": moment(session.idle_since),
         "ended_at": moment(session.ended_at),
         "ended_how": session.ended_how,
         "end_detail": session.end_detail,
@@ -86,7 +87,17 @@ def server_json(record: ServerRecord, used: int) -> dict[str, Any]:
             "memory_total_mb": load.memory_total_mb,
             "memory_free_mb": load.memory_free_mb,
             "gpu": load.gpu,
+            "gpu_engines": dict(load.gpu_engines),
+            "gpu_memory_used_mb": load.gpu_memory_used_mb,
+            "disk": load.disk,
+            "disk_total_mb": load.disk_total_mb,
+            "disk_free_mb": load.disk_free_mb,
+            "network_received": load.network_received,
+            "network_sent": load.network_sent,
+            "desktop": load.desktop,
             "desktop_user": load.desktop_user,
+            "locked": load.locked,
+            "booted_at": moment(load.booted_at),
         }
     return {
         "name": server.name,
@@ -94,6 +105,7 @@ def server_json(record: ServerRecord, used: int) -> dict[str, Any]:
         "address": server.stream_address,
         "health": record.health.value,
         "health_reason": record.health_reason,
+        "health_since": moment(record.health_since),
         "drained": record.drained,
         "present": record.present,
         "slots": {"total": server.slots, "used": used},
@@ -102,6 +114,7 @@ def server_json(record: ServerRecord, used: int) -> dict[str, Any]:
         "modes": sorted(mode.value for mode in server.modes),
         "games": None if server.games is None else sorted(server.games),
         "checked_at": moment(record.checked_at),
+        "answered_at": moment(record.answered_at),
         "version": record.version,
     }
 
@@ -118,6 +131,7 @@ def game_json(game: Game) -> dict[str, Any]:
             "memory_mb": game.needs.memory_mb,
         },
         "labels": dict(game.labels),
+        "limits": {"duration": game.limits.duration, "idle": game.limits.idle},
     }
     if game.created_at is not None:
         body["created_at"] = moment(game.created_at)
@@ -150,7 +164,8 @@ def game_from(body: GameBody) -> Game:
         for mode, launch in body.modes.items()
     }
     needs = Needs(body.needs.cpu, body.needs.gpu, body.needs.memory_mb)
-    return Game(body.id, body.title or body.id, modes, needs, dict(body.labels))
+    limits = Limits(body.limits.duration, body.limits.idle)
+    return Game(body.id, body.title or body.id, modes, needs, dict(body.labels), limits=limits)
 
 
 def decision_json(decision: Decision) -> dict[str, Any]:

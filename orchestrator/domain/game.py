@@ -53,8 +53,25 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """When a session is ended without being asked, in seconds; None for never.
+
+    ``duration`` counts from when it ran, ``idle`` from when its last client left.
+    """
+
+    duration: int | None = None
+    idle: int | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether there is one."""
+        return self.duration is not None or self.idle is not None
+
+
+@dataclass(frozen=True, slots=True)
 class Game:
-    """A game, its launch per mode, its needs and the labels its server must have."""
+    """A game, its launch per mode, its needs, the labels its server must have, and
+    how long its sessions may last."""
 
     id: str
     title: str
@@ -63,3 +80,4 @@ class Game:
     labels: Mapping[str, str] = field(default_factory=dict)
     created_at: datetime | None = None
     version: int = 1
+    limits: Limits = Limits()

@@ -15,7 +15,7 @@ class Sample:
     ``at`` is when it ended and ``seconds`` how long it took. ``health`` and
     ``reason`` are what the broker holds true after it, ``health_since`` since
     when. ``load`` is None and ``error`` the error's code where it got no answer.
-    ``sessions`` is how many sessions held a slot of the server.
+    ``sessions`` is how many ran there or were lost.
     """
 
     server: str

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from orchestrator.domain.maintenance import MaintenanceWindow
 from orchestrator.domain.mode import Mode
 
 
@@ -40,6 +41,7 @@ class Server:
     given. ``games`` is None where every game of the catalogue may run.
     ``ga_directory`` holds GamingAnywhere's programs on the server and
     ``config_directory`` its ``.conf`` files, both absolute Windows paths.
+    ``poll_interval`` is in seconds, None for the broker's own.
     """
 
     name: str
@@ -55,6 +57,12 @@ class Server:
     probe: Probe = Probe.WQL
     ga_directory: str = r"C:\GamingAnywhere\bin"
     config_directory: str = r"C:\GamingAnywhere\config"
+    poll_interval: int | None = None
+    maintenance: tuple[MaintenanceWindow, ...] = ()
+
+    def maintenance_at(self, moment: datetime) -> MaintenanceWindow | None:
+        """The maintenance window that is open then, or None."""
+        return next((each for each in self.maintenance if each.covers(moment)), None)
 
 
 @dataclass(frozen=True, slots=True)

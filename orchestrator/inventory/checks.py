@@ -6,8 +6,9 @@ import ipaddress
 import re
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from orchestrator.domain.maintenance import MaintenanceWindow
 from orchestrator.domain.mode import Mode
 from orchestrator.domain.server import PortRange
 
@@ -126,32 +127,17 @@ def windows_path(value: Any) -> str:
 
 
 def transport(value: Any) -> str:
-    """The first of Ansible's list."""
+    """The first of Ansible's list that the broker speaks."""
     names = [each.strip() for each in value.split(",")] if isinstance(value, str) else value
-    if not isinstance(names, list) or not names or any(each not in _SPOKEN for each in names):
+    if not isinstance(names, list) or not names:
         raise ValueError(f"write {' or '.join(_SPOKEN)}")
-    return str(names[0])
-
-
-def boolean(value: Any) -> bool:
-    """Yes or no, as Ansible takes them from text too."""
-    word = str(value).strip().lower()
-    if word not in {*_YES, *_NO}:
-        raise ValueError("write true or false")
-    return word in _YES
-
-
-def fingerprint(value: Any) -> str:
-    """SHA-256 of a certificate; colons, blanks and case do not matter."""
-    digits = re.sub(r"[:\s]", "", str(value)).lower()
-    if re.fullmatch(r"[0-9a-f]{40}", digits):
-        raise ValueError(
-            "this is a thumbprint by SHA-1: write the one by SHA-256, which "
-            "'openssl x509 -noout -fingerprint -sha256' prints"
-        )
-    if not re.fullmatch(r"[0-9a-f]{64}", digits):
-        raise ValueError("write the certificate's SHA-256, 64 hexadecimal digits")
-    return digits
+    unknown = [each for each in names if each not in (*_SPOKEN, *_NOT_YET)]
+    if unknown:
+        raise ValueError(f"write {' or '.join(_SPOKEN)}")
+    spoken = [str(each) for each in names if each in _SPOKEN]
+    if not spoken:
+        raise ValueError(f"{names[0]} is not supported yet: write ntlm, or basic over https")
+    return spoken[0]
 
 
 def probe(value: Any) -> str:
@@ -162,24 +148,59 @@ def probe(value: Any) -> str:
     return checked
 
 
-def proxy(value: Any) -> str | None:
-    """The URL of an HTTP proxy; empty for none."""
-    if value in {None, ""}:
-        return None
+def maintenance(value: Any) -> tuple[MaintenanceWindow, ...]:
+    """A list of windows, each by cron or by weekday and start."""
+    if not isinstance(value, list):
+        raise ValueError(f"write a list of windows, such as [{_WINDOW}]")
+    return tuple(_window(f"window {number}", each) for number, each in enumerate(value, 1))
+
+
+def _window(where: str, value: Any) -> MaintenanceWindow:
+    known = {"cron", "weekday", "start", "duration", "timezone"}
+    if not isinstance(value, dict) or not value.keys() <= known or "duration" not in value:
+        raise ValueError(f"{where}: write it as {_WINDOW}, or with cron for weekday and start")
+    if ("cron" in value) == ("start" in value) or ("cron" in value and "weekday" in value):
+        raise ValueError(f"{where}: write either cron, or weekday and start")
     try:
-        parts = urlsplit(str(value))
-        right = parts.scheme == "http" and parts.hostname and parts.port
-    except ValueError:
-        right = False
-    if not right or parts.path.strip("/") or parts.query:
-        raise ValueError("write http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT")
-    return str(value).rstrip("/")
+        cron = value["cron"] if "cron" in value else _weekly(value)
+        zone = str(value.get("timezone", "UTC"))
+        ZoneInfo(zone)
+        return MaintenanceWindow(str(cron), _minutes(value["duration"]), zone)
+    except (ZoneInfoNotFoundError, OSError):
+        raise ValueError(f"{where}: there is no time zone {zone}: write Asia/Taipei") from None
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
 
 
-def tls_1_2(value: Any) -> None:
-    """CredSSP's TLS before 1.2, which is not spoken."""
-    if boolean(value):
-        raise ValueError("CredSSP is spoken by TLS 1.2 and later: write false, or remove it")
+def _weekly(value: dict[str, Any]) -> str:
+    """Days and a time of day as cron; YAML reads an unquoted 13:00 as 780."""
+    start = value["start"]
+    if isinstance(start, int) and not isinstance(start, bool) and 0 <= start < 24 * 60:
+        hour, minute = divmod(start, 60)
+    else:
+        match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", str(start))
+        if match is None:
+            raise ValueError("start is a time of day such as '03:00'")
+        hour, minute = int(match[1]), int(match[2])
+    days = value.get("weekday", "*")
+    days = days if isinstance(days, list) else [days]
+    return f"{minute} {hour} * * {','.join(map(str, days))}"
+
+
+def _minutes(value: Any) -> int:
+    match = re.fullmatch(r"(?:(\d{1,3})h)?(?:(\d{1,5})m)?", str(value))
+    if match is None or not match[0]:
+        raise ValueError("duration is hours and minutes such as 2h, 90m or 1h30m")
+    return int(match[1] or 0) * 60 + int(match[2] or 0)
+
+
+_WINDOW = "{weekday: sun, start: '03:00', duration: 2h, timezone: Asia/Taipei}"
+
+
+def no_proxy(value: Any) -> None:
+    """A proxy cannot be used, and to ignore one would look like a dead server."""
+    if value not in {None, ""}:
+        raise ValueError("the broker goes to its servers without a proxy: remove the variable")
 
 
 def anything(value: Any) -> Any:
@@ -187,15 +208,5 @@ def anything(value: Any) -> Any:
     return value
 
 
-_SPOKEN = (
-    "ntlm",
-    "negotiate",
-    "kerberos",
-    "credssp",
-    "certificate",
-    "basic",
-    "plaintext",
-    "ssl",
-)
-_YES = frozenset({"true", "yes", "on", "y", "t", "1"})
-_NO = frozenset({"false", "no", "off", "n", "f", "0"})
+_SPOKEN = ("ntlm", "negotiate", "basic", "plaintext", "ssl")
+_NOT_YET = ("kerberos", "credssp", "certificate")

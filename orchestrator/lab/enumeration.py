@@ -15,7 +15,6 @@ from orchestrator.lab.machine import Instance, LabFault, Machine, Value
 from orchestrator.lab.soap import ENUMERATION, WSMAN, Request, guid
 
 _WMI = "http://schemas.microsoft.com/wbem/wsman/1/wmi/"
-_CLASSES = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2"
 _DIALECTS = frozenset(
     {
         "http://schemas.microsoft.com/wbem/wsman/1/WQL",
@@ -33,7 +32,7 @@ class Enumerations:
         self._machine = machine
         self._one_first = one_first
         self._lock = threading.Lock()
-        self._open: dict[str, list[Instance]] = {}
+        self._open: dict[str, tuple[str, list[Instance]]] = {}
 
     @property
     def contexts(self) -> int:
@@ -53,13 +52,14 @@ class Enumerations:
             raise LabFault(
                 2150858776, "w:FilteringNotSupported", "The filter dialect is not supported."
             )
-        rows = self._machine.query((wanted.text or "").strip())
+        namespace = request.resource[len(_WMI) :].rpartition("/")[0]
+        rows = self._machine.query((wanted.text or "").strip(), namespace)
         optimised = element is not None and element.find(f"{{{WSMAN}}}OptimizeEnumeration")
         if optimised is None or optimised is False:
-            context = self._keep(rows)
+            context = self._keep(namespace, rows)
             return _response("Enumerate", context, "", ended=False)
         size = 1 if self._one_first else _most(element)
-        return self._page("Enumerate", rows, size, "w")
+        return self._page("Enumerate", namespace, rows, size, "w")
 
     def pull(self, request: Request) -> str:
         """Pull: the next page."""
@@ -69,12 +69,12 @@ class Enumerations:
         )
         context = (found.text or "").strip() if found is not None else ""
         with self._lock:
-            rows = self._open.pop(context, None)
-        if rows is None:
+            kept = self._open.pop(context, None)
+        if kept is None:
             raise LabFault(
                 2150858837, "n:InvalidEnumerationContext", "The enumeration context is not valid."
             )
-        return self._page("Pull", rows, _most(element), "n")
+        return self._page("Pull", *kept, _most(element), "n")
 
     def release(self, request: Request) -> str:
         """Release: forget it."""
@@ -83,18 +83,18 @@ class Enumerations:
                 self._open.pop((element.text or "").strip(), None)
         return ""
 
-    def _page(self, kind: str, rows: list[Instance], size: int, prefix: str) -> str:
+    def _page(self, kind: str, namespace: str, rows: list[Instance], size: int, prefix: str) -> str:
         page, rest = rows[:size], rows[size:]
-        items = "".join(_item(row) for row in page)
+        items = "".join(_item(row, namespace) for row in page)
         body = f"<{prefix}:Items>{items}</{prefix}:Items>"
         if not rest:
             return _response(kind, "", f"{body}<{prefix}:EndOfSequence/>", ended=True)
-        return _response(kind, self._keep(rest), body, ended=False)
+        return _response(kind, self._keep(namespace, rest), body, ended=False)
 
-    def _keep(self, rows: list[Instance]) -> str:
+    def _keep(self, namespace: str, rows: list[Instance]) -> str:
         context = f"uuid:{guid()}"
         with self._lock:
-            self._open[context] = rows
+            self._open[context] = (namespace, rows)
         return context
 
 
@@ -116,13 +116,13 @@ def _most(element: ET.Element | None) -> int:
     return 1
 
 
-def _item(row: Instance) -> str:
+def _item(row: Instance, namespace: str) -> str:
     if row.projected:
         inside = "".join(_fragment(name, value) for name, value in row.properties.items())
         return f"<w:XmlFragment {_XSI}>{inside}</w:XmlFragment>"
     inside = "".join(_property(name, value) for name, value in row.properties.items())
     return (
-        f'<p:{row.class_name} xmlns:p="{_CLASSES}/{row.class_name}" {_XSI} {_CIM} '
+        f'<p:{row.class_name} xmlns:p="{_WMI}{namespace}/{row.class_name}" {_XSI} {_CIM} '
         f'xsi:type="p:{row.class_name}_Type">{inside}</p:{row.class_name}>'
     )
 

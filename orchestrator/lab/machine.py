@@ -96,6 +96,6 @@ class Machine(Protocol):
         """A new shell's job."""
         ...
 
-    def query(self, wql: str) -> list[Instance]:
-        """Rows of a query in root/cimv2; LabFault where WMI would refuse it."""
+    def query(self, wql: str, namespace: str) -> list[Instance]:
+        """Rows of a query in a namespace; LabFault where WMI would refuse it."""
         ...

@@ -26,6 +26,11 @@ def not_drained(request: Request, view: ServerView) -> str | None:
     return "is drained" if view.drained else None
 
 
+def not_in_maintenance(request: Request, view: ServerView) -> str | None:
+    """No maintenance window of the inventory is open."""
+    return None if view.maintenance is None else f"is in maintenance: {view.maintenance}"
+
+
 def mode_allowed(request: Request, view: ServerView) -> str | None:
     """The inventory lets it run this mode."""
     if request.mode in view.server.modes:
@@ -77,6 +82,7 @@ STANDARD_FILTERS: tuple[Filter, ...] = (
     in_inventory,
     healthy,
     not_drained,
+    not_in_maintenance,
     mode_allowed,
     game_allowed,
     labels_match,

@@ -40,7 +40,7 @@ class Occupant:
 
 @dataclass(frozen=True, slots=True)
 class ServerView:
-    """A server as one snapshot found it."""
+    """A server as one snapshot found it; ``maintenance`` is the window that is open."""
 
     server: Server
     health: Health
@@ -48,6 +48,7 @@ class ServerView:
     present: bool = True
     load: Load | None = None
     occupants: tuple[Occupant, ...] = ()
+    maintenance: str | None = None
 
     @property
     def free_slots(self) -> int:

@@ -2,5 +2,6 @@
 
 from orchestrator.scheduler.executor import ThreadExecutor
 from orchestrator.scheduler.jobs import Job, Scheduler
+from orchestrator.scheduler.poll_loop import TICK_SECONDS, PollLoop
 
-__all__ = ["Job", "Scheduler", "ThreadExecutor"]
+__all__ = ["TICK_SECONDS", "Job", "PollLoop", "Scheduler", "ThreadExecutor"]

@@ -6,6 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 Item = TypeVar("Item")
 Done = TypeVar("Done")
 
@@ -22,6 +26,17 @@ class ThreadExecutor:
         wait(futures)
         return [future.result() for future in futures]
 
+    def submit(self, call: Callable[[], object]) -> None:
+        """Have ``call`` made soon; an error that it lets out is logged."""
+        self._pool.submit(_logged, call)
+
     def close(self) -> None:
         """Drop what has not begun, wait for what has."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _logged(call: Callable[[], object]) -> None:
+    try:
+        call()
+    except Exception:
+        log.exception("background call failed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -36,6 +37,9 @@ class Scheduler:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
             timezone="UTC",
         )
+        self._failing: dict[str, str] = {}
+        # It would warn each time that a slow run is still under way.
+        logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
         for job in jobs:
             self._scheduler.add_job(
                 self._run, "interval", seconds=job.seconds, args=(job,), id=job.name
@@ -56,9 +60,16 @@ class Scheduler:
         return bool(self._scheduler.running)
 
     def _run(self, job: Job) -> None:
+        """A job that fails in the same way again and again is logged once."""
+        before = self._failing.pop(job.name, None)
         try:
             job.call()
         except OrchestratorError as error:
-            log.warning("job failed", job=job.name, code=error.code, detail=error.message)
+            self._failing[job.name] = error.code
+            if before != error.code:
+                log.warning("job failed", job=job.name, code=error.code, detail=error.message)
         except Exception:
             log.exception("job failed", job=job.name)
+        else:
+            if before is not None:
+                log.info("job works again", job=job.name)

@@ -63,15 +63,15 @@ class EndGame:
         self._in_flight = in_flight
         self._grace_seconds = grace_seconds
 
-    def __call__(self, session_id: str) -> Session:
-        """End it and return the session.
+    def __call__(self, session_id: str, reason: str | None = None) -> Session:
+        """End it and return the session; ``reason`` where nobody asked for the end.
 
         ``ended``: nothing of it is left on the server. ``ending``: the server
         could not be asked or its answer was lost; ``reconcile`` goes on.
         Raises ScriptFailed where the server refused, the session running on.
         """
         with self._in_flight.claim(session_id):
-            session = self._retry(lambda: self._mark_ending(session_id))
+            session = self._retry(lambda: self._mark_ending(session_id, reason))
             if not session.state.is_active:
                 return session
             try:
@@ -113,13 +113,14 @@ class EndGame:
             )
         return max(fitting, key=lambda s: s.created_at)
 
-    def _mark_ending(self, session_id: str) -> Session:
+    def _mark_ending(self, session_id: str, reason: str | None) -> Session:
         with self._units() as uow:
             session = uow.sessions.get(session_id)
             if session.state is SessionState.ENDING or not session.state.is_active:
                 return session
-            session = uow.sessions.save(session.moved(SessionState.ENDING, self._clock.now()))
-            self._note(uow, session, "session_ending", "end requested")
+            ending = session.moved(SessionState.ENDING, self._clock.now(), end_detail=reason)
+            session = uow.sessions.save(ending)
+            self._note(uow, session, "session_ending", reason or "end requested")
             uow.commit()
         return session
 
@@ -132,6 +133,7 @@ class EndGame:
             session = uow.sessions.get(session_id)
             if not session.state.is_active:
                 return session
+            detail = "; ".join(each for each in (session.end_detail, detail) if each) or None
             ended = session.moved(
                 SessionState.ENDED,
                 self._clock.now(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.domain.decision import Decision
 from orchestrator.placement import find_strategy, place
-from orchestrator.ports import IdFactory, UnitOfWorkFactory
+from orchestrator.ports import Clock, IdFactory, UnitOfWorkFactory
 from orchestrator.services.launch_order import spec_for
 from orchestrator.services.snapshot import placement_request, take_snapshot
 from orchestrator.services.start_game import StartRequest
@@ -14,9 +14,14 @@ class PreviewPlacement:
     """The dry run behind ``POST /api/v1/placements``."""
 
     def __init__(
-        self, units: UnitOfWorkFactory, ids: IdFactory, default_strategy: str = "least-loaded"
+        self,
+        units: UnitOfWorkFactory,
+        ids: IdFactory,
+        clock: Clock,
+        default_strategy: str = "least-loaded",
     ) -> None:
         self._units = units
+        self._clock = clock
         self._ids = ids
         self._default_strategy = default_strategy
 
@@ -27,4 +32,4 @@ class PreviewPlacement:
             spec = spec_for(game, request.mode)
             strategy = find_strategy(request.strategy or self._default_strategy)
             wanted = placement_request(self._ids.new_id(), game, request.mode, spec)
-            return place(wanted, take_snapshot(uow).views.values(), strategy)
+            return place(wanted, take_snapshot(uow, self._clock.now()).views.values(), strategy)

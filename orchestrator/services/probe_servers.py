@@ -1,4 +1,4 @@
-"""Poll servers and keep what they say."""
+"""Poll servers now, because somebody asks, and keep what they say."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from orchestrator.domain.errors import (
     TlsUntrusted,
 )
 from orchestrator.domain.event import Event
+from orchestrator.domain.health import finding_of
 from orchestrator.domain.server import Health, Load
 from orchestrator.ports import Clock, Executor, ServerGateway, UnitOfWorkFactory
 from orchestrator.services.retry import Retry
@@ -65,8 +66,9 @@ class ProbeServers:
 
     def _probe(self, name: str) -> Probed:
         try:
-            load = self._gateway.probe(name)
-            found = Probed(name, Health.UP, "", load)
+            load = self._gateway.observe(name).load
+            finding = finding_of(load)
+            found = Probed(name, finding.health, finding.reason, load)
         except ServerCallError as error:
             found = Probed(name, health_after(error), f"{error.code}: {error.message}", None)
         self._retry(lambda: self._record(found))

@@ -103,7 +103,7 @@ class Reconcile:
         found = self._gateway.find_launches(session.server, session.id)
         mine = next((launch for launch in found if launch.session_id == session.id), None)
         if mine is not None and mine.state is FoundState.RUNNING and mine.launch is not None:
-            return self._adopt(session, mine.launch)
+            return self._adopt(session, mine.launch, mine.companions)
         if mine is not None and mine.state is FoundState.GONE:
             return self._give_up(session, "launch_ended", "its process has ended meanwhile")
         allowed = timedelta(seconds=ready_timeout + self._launch_margin)
@@ -111,11 +111,17 @@ class Reconcile:
             return None
         return self._give_up(session, *_why(mine))
 
-    def _adopt(self, session: Session, launch: Launch) -> Settled:
+    def _adopt(self, session: Session, launch: Launch, companions: tuple[Launch, ...]) -> Settled:
         note = f"{launch.image} runs with PID {launch.pid}"
 
         def move(current: Session) -> Session:
-            return current.moved(SessionState.RUNNING, self._clock.now(), launch=launch, error=None)
+            return current.moved(
+                SessionState.RUNNING,
+                self._clock.now(),
+                launch=launch,
+                companions=companions,
+                error=None,
+            )
 
         return self._save(session, move, "session_reconciled", note)
 

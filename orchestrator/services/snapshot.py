@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from orchestrator.domain.game import Game, LaunchSpec, Needs
 from orchestrator.domain.mode import Mode
+from orchestrator.domain.server import Server
 from orchestrator.placement import Occupant, Request, ServerView
 from orchestrator.ports import Holding, UnitOfWork
 
@@ -20,8 +22,8 @@ class Snapshot:
     versions: Mapping[str, int]
 
 
-def take_snapshot(uow: UnitOfWork) -> Snapshot:
-    """Read servers, active sessions and the needs of their games."""
+def take_snapshot(uow: UnitOfWork, now: datetime) -> Snapshot:
+    """Read servers, active sessions and the needs of their games, as they are ``now``."""
     needs = {game.id: game.needs for game in uow.games.list()}
     by_server: defaultdict[str, list[Occupant]] = defaultdict(list)
     for held in uow.sessions.holdings():
@@ -35,6 +37,7 @@ def take_snapshot(uow: UnitOfWork) -> Snapshot:
                 drained=record.drained,
                 present=record.present,
                 load=record.load,
+                maintenance=_maintenance(record.server, now),
                 occupants=tuple(by_server[record.server.name]),
             )
             for record in records
@@ -53,6 +56,11 @@ def placement_request(seed: str, game: Game, mode: Mode, spec: LaunchSpec) -> Re
         concurrency=spec.concurrency_in(mode),
         labels=game.labels,
     )
+
+
+def _maintenance(server: Server, now: datetime) -> str | None:
+    window = server.maintenance_at(now)
+    return None if window is None else str(window)
 
 
 def _occupant(held: Holding, needs: Mapping[str, Needs]) -> Occupant:

@@ -105,7 +105,7 @@ class StartGame:
             spec = spec_for(game, request.mode)
             config_file = config_file_for(spec, request.mode, request.config_file)
             strategy = find_strategy(request.strategy or self._default_strategy)
-            snapshot = take_snapshot(uow)
+            snapshot = take_snapshot(uow, self._clock.now())
             wanted = placement_request(session_id, game, request.mode, spec)
             decision = place(wanted, snapshot.views.values(), strategy)
             if decision.chosen is None:
@@ -142,7 +142,11 @@ class StartGame:
             if session.state is not SessionState.STARTING:
                 return session
             running = session.moved(
-                SessionState.RUNNING, self._clock.now(), launch=report.launch, error=None
+                SessionState.RUNNING,
+                self._clock.now(),
+                launch=report.launch,
+                companions=report.companions,
+                error=None,
             )
             running = uow.sessions.save(running)
             message = f"{report.launch.image} runs with PID {report.launch.pid}"

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, BinaryIO
+from typing import Any
 
 from orchestrator.domain.errors import (
     DeadlineExceeded,
     OrchestratorError,
     Outcome,
     ProtocolViolation,
-    ServerBusy,
     ServerCallError,
     UnknownServer,
 )
-from orchestrator.domain.file import RemoteFile, WrittenFile
 from orchestrator.domain.launch import (
     EndedHow,
     FoundLaunch,
@@ -28,29 +27,30 @@ from orchestrator.domain.launch import (
     LaunchReport,
     StopReport,
 )
+from orchestrator.domain.observation import Observation
 from orchestrator.domain.server import Connection, Load
 from orchestrator.transport import envelope
 from orchestrator.transport.breaker import Breaker
 from orchestrator.transport.deadline import Deadline, Watchdog
-from orchestrator.transport.files import MAX_BYTES, FileTransfer
 from orchestrator.transport.janitor import Janitor
 from orchestrator.transport.pool import Pool
-from orchestrator.transport.probe import read_load
+from orchestrator.transport.probe import Prober, Question
 from orchestrator.transport.scripts import COMMAND, ScriptLibrary
 from orchestrator.transport.shell import CommandRunner
-from orchestrator.transport.shells import Shells
 from orchestrator.transport.tracing import CallTrace, Listener
 from orchestrator.transport.wire import Traffic
-from orchestrator.transport.wql import Row, parse_datetime, query
+from orchestrator.transport.wql import CIMV2, Row, parse_datetime, query
 
 _POLLS_PER_SERVER = 1
+_QUESTIONS = 2.5
+"""A poll may take this many times as long as one of its questions."""
 
 
 class WinrmGateway:
     """Calls scripts and asks WQL on the servers of ``connections``, by name.
 
     ``call_timeout`` is the hard limit of a script call in seconds, on top of
-    what the script may wait itself; ``probe_timeout`` that of one poll. Polls
+    what the script may wait itself; ``probe_timeout`` that of one question of a poll. Polls
     have a connection of their own, so that a slow launch never holds them up.
     ``on_call`` is told what each call cost, in the thread that made it.
     """
@@ -75,8 +75,6 @@ class WinrmGateway:
         self._janitor = Janitor(self._expire)
         self._lock = threading.Lock()
         self._lines: dict[str, _Lines] = {}
-        self._closed = False
-        self._shells: dict[tuple[str, int, str], Shells] = {}
 
     def launch(self, server: str, order: LaunchOrder) -> LaunchReport:
         """Run Start-Game."""
@@ -134,56 +132,31 @@ class WinrmGateway:
                 for item in answer.data["launches"]
             ]
 
-    def read_file(
-        self,
-        server: str,
-        path: str,
-        into: BinaryIO,
-        *,
-        resume: bool = False,
-        max_bytes: int = MAX_BYTES,
-    ) -> RemoteFile:
-        """Run Read-File for each piece."""
-        return self._files(server).read(path, into, resume=resume, max_bytes=max_bytes)
+    def observe(
+        self, server: str, launches: Collection[Launch] = (), ports: Collection[int] = ()
+    ) -> Observation:
+        """One look by WQL; ``probe_timeout`` limits each question, and several of
+        them the whole. The breaker is told, but not asked: whoever polls paces."""
+        whole = Deadline.after(_QUESTIONS * self._probe_timeout)
 
-    def write_file(
-        self,
-        server: str,
-        path: str,
-        content: BinaryIO,
-        *,
-        expected_hash: str | None = None,
-        keep_backup: bool = True,
-    ) -> WrittenFile:
-        """Run Write-File for each piece."""
-        return self._files(server).write(
-            path, content, expected_hash=expected_hash, keep_backup=keep_backup
-        )
+        def ask(question: Question) -> list[Row]:
+            deadline = Deadline.after(min(self._probe_timeout, whole.remaining))
+            return self._ask(server, question.wql, deadline, question.namespace, polling=True)
 
-    def _files(self, server: str) -> FileTransfer:
-        return FileTransfer(server, lambda script, order: self._run(server, script, order, 0))
+        return self._line(server).prober.observe(ask, datetime.now(UTC), launches, ports)
 
     def probe(self, server: str) -> Load:
         """One sample by WQL."""
-        deadline = Deadline.after(self._probe_timeout)
-        return read_load(lambda wql: self._ask(server, wql, deadline), datetime.now(UTC))
+        return self.observe(server).load
 
-    def query(self, server: str, wql: str) -> list[Row]:
-        """Rows of a WQL query in root/cimv2."""
-        return self._ask(server, wql, Deadline.after(self._probe_timeout))
+    def query(self, server: str, wql: str, namespace: str = CIMV2) -> list[Row]:
+        """Rows of a WQL query."""
+        return self._ask(server, wql, Deadline.after(self._probe_timeout), namespace)
 
     def close(self) -> None:
-        """Close every shell and connection, and end the threads, in bounded time.
-
-        Calls under way are cut off: each ends at once with what is known of it.
-        A script that is at work then is left to finish on its server.
-        """
+        """Close every shell and connection, and end the threads."""
         with self._lock:
-            self._closed = True
             lines, self._lines = list(self._lines.values()), {}
-        for each in lines:
-            each.calls.stop()
-            each.polls.stop()
         for each in lines:
             each.commands.close()
         self._janitor.close()
@@ -194,16 +167,18 @@ class WinrmGateway:
             each.polls.close()
         self._watchdog.close()
 
-    def _ask(self, server: str, wql: str, deadline: Deadline) -> list[Row]:
+    def _ask(
+        self, server: str, wql: str, deadline: Deadline, namespace: str, *, polling: bool = False
+    ) -> list[Row]:
         line = self._line(server)
-        with _Traced(line, "wql", self._on_call) as traffic:
-            return query(line.polls, server, wql, deadline, traffic)
+        with self._traced(line, "wql", polling=polling) as traffic:
+            return query(line.polls, server, wql, deadline, traffic, namespace)
 
     def _run(
         self, server: str, script: str, parameters: Mapping[str, object], waits: float
     ) -> envelope.Answer:
         line = self._line(server)
-        with _Traced(line, script, self._on_call) as traffic:
+        with self._traced(line, script) as traffic:
             completed = line.commands.run(
                 COMMAND,
                 self._scripts.arguments,
@@ -214,6 +189,28 @@ class WinrmGateway:
             )
             return envelope.read_answer(completed, server, script)
 
+    @contextmanager
+    def _traced(self, line: _Lines, kind: str, *, polling: bool = False) -> Iterator[Traffic]:
+        """Ask the breaker, tell it what came of the call, and say what it cost."""
+        if not polling:
+            line.breaker.check()
+        traffic = Traffic()
+        error: OrchestratorError | None = None
+        began, cpu = time.perf_counter(), time.thread_time()
+        try:
+            yield traffic
+        except OrchestratorError as raised:
+            error = raised
+            raise
+        finally:
+            if kind == "wql" or not isinstance(error, DeadlineExceeded):
+                # A script that takes too long says nothing about the server.
+                line.breaker.record(error if isinstance(error, ServerCallError) else None)
+            if self._on_call is not None:
+                wall, spent = time.perf_counter() - began, time.thread_time() - cpu
+                code = error.code if error is not None else ""
+                self._on_call(CallTrace(line.server, kind, wall, spent, traffic, code))
+
     def _line(self, server: str) -> _Lines:
         with self._lock:
             line = self._lines.get(server)
@@ -221,22 +218,18 @@ class WinrmGateway:
                 connection = self._connections.get(server)
                 if connection is None:
                     raise UnknownServer(f"the inventory has no server {server!r}")
-                if self._closed:
-                    raise ServerBusy("the broker is stopping", server=server)
                 line = self._lines[server] = self._new_line(server, connection)
         return line
 
     def _new_line(self, server: str, connection: Connection) -> _Lines:
         calls = Pool(server, connection, self._watchdog, self._size)
-        account = (connection.host.casefold(), connection.port, connection.user.casefold())
-        shells = self._shells.setdefault(account, Shells(f"{connection.host}:{connection.port}"))
-        self._janitor.start()
         return _Lines(
             server,
             calls,
             Pool(server, connection, self._watchdog, _POLLS_PER_SERVER),
-            CommandRunner(server, calls, self._janitor, shells),
+            CommandRunner(server, calls, self._janitor),
             Breaker(server),
+            Prober(),
         )
 
     def _expire(self) -> None:
@@ -257,33 +250,7 @@ class _Lines:
     polls: Pool
     commands: CommandRunner
     breaker: Breaker
-
-
-class _Traced:
-    """One call: asks the breaker, tells it what came of the call, and says what it cost."""
-
-    __slots__ = ("_began", "_cpu", "_kind", "_line", "_on_call", "_traffic")
-
-    def __init__(self, line: _Lines, kind: str, on_call: Listener | None) -> None:
-        self._line = line
-        self._kind = kind
-        self._on_call = on_call
-        self._traffic = Traffic()
-
-    def __enter__(self) -> Traffic:
-        self._line.breaker.check()
-        self._began, self._cpu = time.perf_counter(), time.thread_time()
-        return self._traffic
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if self._kind == "wql" or not isinstance(error, DeadlineExceeded):
-            # A script that takes too long says nothing about the server.
-            self._line.breaker.record(error if isinstance(error, ServerCallError) else None)
-        if self._on_call is None:
-            return
-        wall, cpu = time.perf_counter() - self._began, time.thread_time() - self._cpu
-        code = error.code if isinstance(error, OrchestratorError) else ""
-        self._on_call(CallTrace(self._line.server, self._kind, wall, cpu, self._traffic, code))
+    prober: Prober
 
 
 class _reading:  # noqa: N801 - reads as a statement

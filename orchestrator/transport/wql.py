@@ -12,30 +12,40 @@ import xml.etree.ElementTree as ET
 from datetime import UTC, datetime, timedelta
 from xml.sax.saxutils import escape
 
-from orchestrator.domain.errors import ConnectionLost, DeadlineExceeded
+from orchestrator.domain.errors import (
+    ConnectionLost,
+    DeadlineExceeded,
+    ProtocolViolation,
+    QueryRejected,
+)
 from orchestrator.transport.connection import KeptConnection, RequestFailed
 from orchestrator.transport.deadline import Deadline
 from orchestrator.transport.faults import OperationTimedOut, Sent
 from orchestrator.transport.pool import Pool
-from orchestrator.transport.soap import ENUMERATION, SOAP, WSMAN, envelope
+from orchestrator.transport.soap import ENUMERATION, WSMAN, envelope
 from orchestrator.transport.wire import Traffic
 
 Value = str | None | list["Value"] | datetime
 Row = dict[str, Value]
 
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
-CIMV2 = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/*"
+CIMV2 = "root/cimv2"
+STANDARD_CIMV2 = "root/StandardCimv2"
+_RESOURCE = "http://schemas.microsoft.com/wbem/wsman/1/wmi/%s/*"
 _DIALECT = "http://schemas.microsoft.com/wbem/wsman/1/WQL"
 _MOST = 32000
-_BODY = f"{{{SOAP}}}Body"
-_ITEMS = frozenset(f"{{{namespace}}}Items" for namespace in (WSMAN, ENUMERATION))
-_END = frozenset(f"{{{namespace}}}EndOfSequence" for namespace in (WSMAN, ENUMERATION))
-_CONTEXT = f"{{{ENUMERATION}}}EnumerationContext"
 _DATETIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?")
 
 
-def query(pool: Pool, server: str, wql: str, deadline: Deadline, traffic: Traffic) -> list[Row]:
-    """Every row of a query, each by property name.
+def query(
+    pool: Pool,
+    server: str,
+    wql: str,
+    deadline: Deadline,
+    traffic: Traffic,
+    namespace: str = CIMV2,
+) -> list[Row]:
+    """Every row of a query in ``namespace``, each by property name.
 
     Asking is safe to repeat, so a connection that breaks costs one more try
     on another; the second failure is raised as the error it is. What went over
@@ -43,8 +53,16 @@ def query(pool: Pool, server: str, wql: str, deadline: Deadline, traffic: Traffi
     """
     for last_try in (False, True):
         try:
-            return _enumerate_on(pool.take(deadline), pool, wql, deadline, traffic)
+            with pool.connection(deadline) as connection:
+                before = connection.traffic.copy()
+                try:
+                    return _enumerate(connection, _RESOURCE % namespace, wql, deadline)
+                finally:
+                    traffic.add(connection.traffic - before)
         except RequestFailed as error:
+            if error.failed.kind is ProtocolViolation and error.failed.fault is not None:
+                # WMI has many ways of saying that it will not answer a question.
+                raise QueryRejected(error.failed.message, server=server) from error
             lost = error.failed.kind in {ConnectionLost, DeadlineExceeded}
             again = lost and error.failed.sent is Sent.MAYBE and not deadline.passed
             if last_try or not again:
@@ -54,65 +72,44 @@ def query(pool: Pool, server: str, wql: str, deadline: Deadline, traffic: Traffi
     raise AssertionError("one of the two tries returns or raises")
 
 
-def _enumerate_on(
-    connection: KeptConnection, pool: Pool, wql: str, deadline: Deadline, traffic: Traffic
+def _enumerate(
+    connection: KeptConnection, resource: str, wql: str, deadline: Deadline
 ) -> list[Row]:
-    before = connection.traffic.copy()
-    try:
-        return _enumerate(connection, wql, deadline)
-    finally:
-        traffic.add(connection.traffic - before)
-        pool.give_back(connection)
-
-
-def enumerate_body(wql: str) -> str:
-    """The body of the message that asks a query."""
-    return (
+    rows: list[Row] = []
+    body = (
         "<n:Enumerate><w:OptimizeEnumeration/>"
         f"<w:MaxElements>{_MOST}</w:MaxElements>"
         f'<w:Filter Dialect="{_DIALECT}">{escape(wql)}</w:Filter></n:Enumerate>'
     )
-
-
-def _enumerate(connection: KeptConnection, wql: str, deadline: Deadline) -> list[Row]:
-    rows: list[Row] = []
-    context = _page(_ask(connection, "Enumerate", enumerate_body(wql), deadline), rows)
+    context = _page(_ask(connection, "Enumerate", resource, body, deadline), rows)
     while context:
         body = (
             f"<n:Pull><n:EnumerationContext>{escape(context)}</n:EnumerationContext>"
             f"<n:MaxElements>{_MOST}</n:MaxElements></n:Pull>"
         )
-        context = _page(_ask(connection, "Pull", body, deadline), rows)
+        context = _page(_ask(connection, "Pull", resource, body, deadline), rows)
     return rows
 
 
-def _ask(connection: KeptConnection, action: str, body: str, deadline: Deadline) -> ET.Element:
+def _ask(
+    connection: KeptConnection, action: str, resource: str, body: str, deadline: Deadline
+) -> ET.Element:
     message = envelope(
-        connection.url, f"{ENUMERATION}/{action}", CIMV2, body, connection.seconds_for(deadline)
+        connection.url, f"{ENUMERATION}/{action}", resource, body, connection.seconds_for(deadline)
     )
     return connection.parse(connection.send(deadline, message))
 
 
 def _page(root: ET.Element, rows: list[Row]) -> str | None:
     """Add the page's items to ``rows``; the context to go on with, or None at the end."""
-    context: str | None = None
-    ended = False
-    for part in _response(root):
-        name = part.tag
-        if name in _ITEMS:
-            rows.extend(_row(item) for item in part)
-        elif name in _END:
-            ended = True
-        elif name == _CONTEXT:
-            context = (part.text or "").strip() or None
-    return None if ended else context
-
-
-def _response(root: ET.Element) -> ET.Element:
-    """What the envelope's body holds; an empty element where it holds nothing."""
-    body = root.find(_BODY)
-    found = next(iter(body), None) if body is not None else None
-    return found if found is not None else ET.Element("nothing")
+    for namespace in (WSMAN, ENUMERATION):
+        for items in root.iter(f"{{{namespace}}}Items"):
+            rows.extend(_row(item) for item in items)
+    for namespace in (WSMAN, ENUMERATION):
+        if next(root.iter(f"{{{namespace}}}EndOfSequence"), None) is not None:
+            return None
+    found = next(root.iter(f"{{{ENUMERATION}}}EnumerationContext"), None)
+    return (found.text or "").strip() or None if found is not None else None
 
 
 def _row(item: ET.Element) -> Row:

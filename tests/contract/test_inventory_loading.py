@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.domain.maintenance import MaintenanceWindow
 from orchestrator.domain.mode import Mode
 from orchestrator.domain.server import Connection, PortRange, Server
 from orchestrator.inventory import Inventory, load_inventory, to_ansible_list
@@ -60,6 +61,10 @@ all:
       orchestrator_physical_host: kvm-1
       orchestrator_ports: 9000-9003
       orchestrator_probe: wql
+      orchestrator_poll_interval: 30
+      orchestrator_maintenance:
+        - {weekday: [sat, sun], start: 13:00, duration: 1h30m, timezone: Asia/Taipei}
+        - {cron: 30 2 1 * *, duration: 45m}
       orchestrator_stream_address: 203.0.113.1
       orchestrator_ga_directory: D:\GA\bin
       orchestrator_config_directory: D:\GA\config
@@ -77,6 +82,11 @@ all:
         games=frozenset({"go"}),
         physical_host="kvm-1",
         ports=PortRange(9000, 9003),
+        poll_interval=30,
+        maintenance=(
+            MaintenanceWindow("0 13 * * sat,sun", 90, "Asia/Taipei"),
+            MaintenanceWindow("30 2 1 * *", 45, "UTC"),
+        ),
         ga_directory=r"D:\GA\bin",
         config_directory=r"D:\GA\config",
     )

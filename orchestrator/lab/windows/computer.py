@@ -86,7 +86,12 @@ Program = Callable[["Computer", Process], None]
 
 
 class Computer:
-    """One computer. Take ``lock`` to look at several things at once."""
+    """One computer. ``look`` holds it still to look at several things at once.
+
+    ``clients`` counts the players connected to each stream port;
+    ``missing_classes`` are WMI classes it lacks; ``gpu_counters_stuck`` is a
+    driver that leaves them at zero.
+    """
 
     def __init__(
         self,
@@ -108,6 +113,9 @@ class Computer:
         self.programs: dict[str, Program] = {}
         self.tasks: dict[str, Task] = {}
         self.listeners: dict[int, int] = {}
+        self.clients: dict[int, int] = {}
+        self.missing_classes: set[str] = set()
+        self.gpu_counters_stuck = False
         self.booted_at = self.clock.now()
         self.started = 0
         self._chance = random.Random(seed)

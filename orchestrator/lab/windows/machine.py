@@ -31,9 +31,9 @@ class WindowsMachine:
         """A shell in session 0."""
         return WindowsJob(self.computer, user, codepage)
 
-    def query(self, wql: str) -> list[Instance]:
-        """Rows of a query in root/cimv2."""
-        return wmi.query(self.computer, wql)
+    def query(self, wql: str, namespace: str) -> list[Instance]:
+        """Rows of a query in a namespace."""
+        return wmi.query(self.computer, wql, namespace)
 
 
 class WindowsJob:

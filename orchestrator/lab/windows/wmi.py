@@ -15,14 +15,25 @@ from orchestrator.lab.windows.computer import Computer, Process
 Rows = list[dict[str, Value]]
 
 
-def query(computer: Computer, text: str) -> list[Instance]:
-    """Rows of a query in root/cimv2."""
+def query(computer: Computer, text: str, namespace: str) -> list[Instance]:
+    """Rows of a query in a namespace, whose name WMI takes in any case and with
+    either slash."""
     parsed = wql.parse(text)
+    classes = _NAMESPACES.get(namespace.lower().replace("\\", "/"))
+    if classes is None:
+        raise wql.refuse(f"The namespace {namespace} does not exist.")
     wanted = parsed.class_name.lower()
-    for name, rows in _CLASSES.items():
-        if name.lower() == wanted and (computer.has_gpu or "GPU" not in name):
+    missing = {name.lower() for name in computer.missing_classes}
+    for name, rows in classes.items():
+        there = computer.has_gpu or "GPU" not in name
+        if name.lower() == wanted and there and wanted not in missing:
             return _select(name, rows(computer), parsed)
     raise wql.refuse(f"The class {parsed.class_name} does not exist in the namespace.")
+
+
+def class_names() -> list[str]:
+    """Every class of the model."""
+    return [name for classes in _NAMESPACES.values() for name in classes]
 
 
 def _select(name: str, rows: Rows, query: wql.Query) -> list[Instance]:
@@ -52,8 +63,17 @@ def _processes(computer: Computer) -> Rows:
             "SessionId": p.session_id,
             "WorkingSetSize": str(p.memory_mb * 1024 * 1024),
         }
-        for p in computer.processes()
+        for p in [*computer.processes(), *_logon_screen(computer)]
     ]
+
+
+def _logon_screen(computer: Computer) -> list[Process]:
+    """LogonUI draws the lock screen, and the logon screen where nobody is logged on."""
+    desktop = computer.desktop
+    if desktop.user is not None and not desktop.locked:
+        return []
+    image = r"C:\Windows\System32\LogonUI.exe"
+    return [Process(1300, 0, image, image, desktop.session_id, "SYSTEM", computer.booted_at)]
 
 
 def _operating_system(computer: Computer) -> Rows:
@@ -95,18 +115,28 @@ def _gpu_engines(computer: Computer) -> Rows:
     for process in computer.processes():
         for engine, share in (("3D", process.gpu), ("VideoEncode", process.gpu / 4)):
             if process.session_id != 0:
-                rows.append(_gpu_engine(process, engine, share))
+                rows.append(_gpu_engine(computer, process, engine, share))
     return rows
 
 
-def _gpu_engine(process: Process, engine: str, share: float) -> dict[str, Value]:
+def _gpu_engine(
+    computer: Computer, process: Process, engine: str, share: float
+) -> dict[str, Value]:
     name = f"pid_{process.pid}_luid_0x00000000_0x0000D3A6_phys_0_eng_0_engtype_{engine}"
-    return {"Name": name, "UtilizationPercentage": str(round(share * 100))}
+    used = 0 if computer.gpu_counters_stuck else round(share * 100)
+    return {"Name": name, "UtilizationPercentage": str(used)}
 
 
 def _gpu_memory(computer: Computer) -> Rows:
     used = sum(round(process.gpu * 2_000_000_000) for process in computer.processes())
-    return [{"Name": "luid_0x00000000_0x0000D3A6_phys_0", "DedicatedUsage": str(used)}]
+    return [
+        {
+            "Name": "luid_0x00000000_0x0000D3A6_phys_0",
+            "DedicatedUsage": str(used),
+            "SharedUsage": "0",
+            "TotalCommitted": str(used),
+        }
+    ]
 
 
 def _disks(_: Computer) -> Rows:
@@ -121,18 +151,47 @@ def _disks(_: Computer) -> Rows:
 
 
 def _networks(computer: Computer) -> Rows:
-    streams = len(computer.listeners)
+    streams = sum(computer.clients.values())
+    received, sent = 20_000 * (1 + streams), 10_000 + 600_000 * streams
     return [
-        {
-            "Name": "Ethernet Adapter",
-            "BytesReceivedPersec": str(20_000 * (1 + streams)),
-            "BytesSentPersec": str(10_000 + 600_000 * streams),
-            "CurrentBandwidth": "1000000000",
-        }
+        _network("Ethernet Adapter", received, sent, 1_000_000_000),
+        _network("isatap.{6E06F030-7526-11D2-BAF4-00600815A4BD}", 0, 0, 100_000),
     ]
 
 
-_CLASSES: dict[str, Callable[[Computer], Rows]] = {
+def _network(name: str, received: int, sent: int, bandwidth: int) -> dict[str, Value]:
+    return {
+        "Name": name,
+        "BytesReceivedPersec": str(received),
+        "BytesSentPersec": str(sent),
+        "BytesTotalPersec": str(received + sent),
+        "CurrentBandwidth": str(bandwidth),
+    }
+
+
+def _connections(computer: Computer) -> Rows:
+    """Each listening port (state 2), and one established connection (5) a client."""
+    with computer.look():
+        listeners, clients = dict(computer.listeners), dict(computer.clients)
+    rows = [_connection(port, pid, 0, 2) for port, pid in sorted(listeners.items())]
+    for port, count in sorted(clients.items()):
+        if port in listeners:
+            rows += [_connection(port, listeners[port], 50_000 + n, 5) for n in range(count)]
+    return rows
+
+
+def _connection(port: int, pid: int, remote: int, state: int) -> dict[str, Value]:
+    return {
+        "LocalAddress": "::" if state == 2 else "192.0.2.10",
+        "LocalPort": port,
+        "OwningProcess": pid,
+        "RemoteAddress": "::" if state == 2 else "198.51.100.7",
+        "RemotePort": remote,
+        "State": state,
+    }
+
+
+_CIMV2: dict[str, Callable[[Computer], Rows]] = {
     "Win32_ComputerSystem": _computer_system,
     "Win32_LogicalDisk": _disks,
     "Win32_OperatingSystem": _operating_system,
@@ -142,4 +201,9 @@ _CLASSES: dict[str, Callable[[Computer], Rows]] = {
     "Win32_PerfFormattedData_PerfOS_Processor": _processors,
     "Win32_PerfFormattedData_Tcpip_NetworkInterface": _networks,
     "Win32_Process": _processes,
+}
+
+_NAMESPACES: dict[str, dict[str, Callable[[Computer], Rows]]] = {
+    "root/cimv2": _CIMV2,
+    "root/standardcimv2": {"MSFT_NetTCPConnection": _connections},
 }

@@ -67,7 +67,7 @@ def desk(store: Store) -> Desk:
             end_game=EndGame(units, gateway, clock, retry, flights),
             add_game=AddGame(units, clock),
             manage_servers=ManageServers(units, clock, retry),
-            preview_placement=PreviewPlacement(units, SequentialIds()),
+            preview_placement=PreviewPlacement(units, SequentialIds(), clock),
             tokens=tokens,
             units=units,
             clock=clock,

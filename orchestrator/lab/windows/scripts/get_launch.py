@@ -29,7 +29,11 @@ def _describe(computer: Computer, session_id: str) -> dict[str, Any]:
         "session_id": session_id,
         "state": "starting",
         **(identity or nothing),
-        "companions": record.get("companions", []),
+        "companions": [
+            each
+            for each in record.get("companions", [])
+            if launch.find_identity(computer, each) is not None
+        ],
     }
     if identity is None:
         tasks = launch.running_tasks(computer, session_id)
