@@ -229,7 +229,7 @@ class Wire:
                     f"port {settings.port} does not speak TLS: write ansible_winrm_scheme: http, "
                     "or the port of the https listener"
                 ) from error
-            raise CannotConnect(f"TLS broke: {_words(error)}") from error
+            raise CannotConnect(f"TLS broke, does the port speak TLS? {_words(error)}") from error
         except TimeoutError as error:
             raise ConnectTimeout("no TLS in time") from error
         except OSError as error:

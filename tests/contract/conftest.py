@@ -1,4 +1,4 @@
-"""A private MariaDB, and a store on each database."""
+"""A private MariaDB, a private Kerberos KDC, and a store on each database."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pymysql
 import pytest
 
 from orchestrator.store import Store
+from tests.contract.kdc import Kdc, missing
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +94,28 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def kdc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kdc]:
+    """A KDC of our own, ended with the tests."""
+    absent = missing()
+    if absent:
+        pytest.skip(f"not installed: {', '.join(absent)}")
+    kdc = Kdc(tmp_path_factory.mktemp("kdc"))
+    try:
+        kdc.start()
+        yield kdc
+    finally:
+        kdc.stop()
+
+
+@pytest.fixture
+def realm(kdc: Kdc, monkeypatch: pytest.MonkeyPatch) -> Kdc:
+    """The KDC, and this process told of its realm."""
+    for name, value in kdc.environment().items():
+        monkeypatch.setenv(name, value)
+    return kdc
 
 
 @pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.mariadb)])

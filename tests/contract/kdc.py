@@ -44,6 +44,11 @@ class Kdc:
         """The keys of the service."""
         return self.folder / "http.keytab"
 
+    @property
+    def robots_keytab(self) -> Path:
+        """The keys of the account ``robot``."""
+        return self.folder / "robot.keytab"
+
     def start(self) -> None:
         """Make the realm and answer for it."""
         self.port = free_port()
@@ -54,8 +59,11 @@ class Kdc:
             (USER, ""),
             ("locked", "-allow_tix"),
             ("expired", '-pwexpire "2001-01-01 00:00:00"'),
+            ("robot", ""),
+            ("brief", '-maxlife "2 seconds"'),
         ):
             self._administer(f'addprinc +requires_preauth {options} -pw "{PASSWORD}" {name}')
+        self._administer(f"ktadd -norandkey -k {self.robots_keytab} robot")
         for host in SERVICE_HOSTS:
             self._administer(f"addprinc -randkey HTTP/{host}")
             self._administer(f"ktadd -k {self.keytab} HTTP/{host}")
@@ -110,10 +118,29 @@ class Kdc:
             "KRB5RCACHENAME": "none:",
         }
 
-    def tickets_asked_for(self) -> int:
-        """How many first tickets the KDC has given to the account."""
+    def first_tickets(self, user: str = USER) -> int:
+        """How many first tickets the KDC has given to an account."""
+        return self._logged("ISSUE", user)
+
+    def refusals(self, user: str = USER) -> int:
+        """How often the KDC has rejected an account's password."""
+        return self._logged("PREAUTH_FAILED", user)
+
+    def kinit(self, user: str = USER) -> None:
+        """Tickets into the environment's cache, as an admin gets them."""
+        subprocess.run(
+            [_found("kinit"), user],
+            input=f"{PASSWORD}\n".encode(),
+            env={"PATH": _PATH, **self.environment()},
+            check=True,
+            capture_output=True,
+            timeout=30,
+        )
+
+    def _logged(self, what: str, user: str) -> int:
         log = (self.folder / "kdc.log").read_text(errors="replace").splitlines()
-        return sum("AS_REQ" in line and "ISSUE" in line for line in log)
+        of_user = f"{user}@{REALM} for krbtgt"
+        return sum("AS_REQ" in line and what in line and of_user in line for line in log)
 
     def _kdc_profile(self, name: str, port: int) -> None:
         (self.folder / name).write_text(
