@@ -3,13 +3,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test check format clean
+.PHONY: help demo test check bench format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    a lab of simulated servers, the broker, and one game started and ended"
 	@echo "make test    the whole test suite"
 	@echo "make check   style, types, layers and the tests"
+	@echo "make bench   what calls cost beside the alternatives; BENCH='round-trip --rounds 30' for some"
 	@echo "make format  let ruff rewrite what it can"
 	@echo "make clean   remove what the others made"
 
@@ -43,6 +44,9 @@ check: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	@$(MAKE) --no-print-directory test
+
+bench: $(VENV)/installed-dev
+	@$(BIN)/python -m bench $(BENCH)
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix-only .

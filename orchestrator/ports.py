@@ -11,9 +11,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import BinaryIO, Protocol, Self, TypeVar
 
 from orchestrator.domain.event import Event
+from orchestrator.domain.file import RemoteFile, WrittenFile
 from orchestrator.domain.game import Game
 from orchestrator.domain.launch import (
     FoundLaunch,
@@ -108,6 +109,49 @@ class ServerGateway(Protocol):
     ) -> Observation:
         """The server's load, which of ``launches`` live and who is connected to
         ``ports``; one caller a server at a time. Starts nothing there."""
+        ...
+
+
+class FileGateway(Protocol):
+    """Reads and writes files on Windows servers, in pieces.
+
+    A piece that fails on its way is tried again, because repeating one is
+    harmless. What cannot be finished raises a ServerCallError; the same call
+    made again goes on where the first one stopped.
+    """
+
+    def read_file(
+        self,
+        server: str,
+        path: str,
+        into: BinaryIO,
+        *,
+        resume: bool = False,
+        max_bytes: int = ...,
+    ) -> RemoteFile:
+        """Copy a file's content to ``into``, readable and seekable, and check its hash.
+
+        With ``resume`` what ``into`` holds already is kept. ScriptFailed
+        ``file_missing``, ``file_too_big``, ``file_changed`` (while it was read),
+        ``file_in_use``, ``access_denied``.
+        """
+        ...
+
+    def write_file(
+        self,
+        server: str,
+        path: str,
+        content: BinaryIO,
+        *,
+        expected_hash: str | None = None,
+        keep_backup: bool = True,
+    ) -> WrittenFile:
+        """Replace a file by ``content``, seekable, from its beginning, in one step.
+
+        ``expected_hash`` is the SHA-256 that the file must have until then, or
+        ``MISSING`` where there must be none: else ScriptFailed ``file_changed``
+        and nothing was replaced.
+        """
         ...
 
 

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from orchestrator.domain.maintenance import MaintenanceWindow
@@ -127,17 +128,32 @@ def windows_path(value: Any) -> str:
 
 
 def transport(value: Any) -> str:
-    """The first of Ansible's list that the broker speaks."""
+    """The first of Ansible's list."""
     names = [each.strip() for each in value.split(",")] if isinstance(value, str) else value
-    if not isinstance(names, list) or not names:
+    if not isinstance(names, list) or not names or any(each not in _SPOKEN for each in names):
         raise ValueError(f"write {' or '.join(_SPOKEN)}")
-    unknown = [each for each in names if each not in (*_SPOKEN, *_NOT_YET)]
-    if unknown:
-        raise ValueError(f"write {' or '.join(_SPOKEN)}")
-    spoken = [str(each) for each in names if each in _SPOKEN]
-    if not spoken:
-        raise ValueError(f"{names[0]} is not supported yet: write ntlm, or basic over https")
-    return spoken[0]
+    return str(names[0])
+
+
+def boolean(value: Any) -> bool:
+    """Yes or no, as Ansible takes them from text too."""
+    word = str(value).strip().lower()
+    if word not in {*_YES, *_NO}:
+        raise ValueError("write true or false")
+    return word in _YES
+
+
+def fingerprint(value: Any) -> str:
+    """SHA-256 of a certificate; colons, blanks and case do not matter."""
+    digits = re.sub(r"[:\s]", "", str(value)).lower()
+    if re.fullmatch(r"[0-9a-f]{40}", digits):
+        raise ValueError(
+            "this is a thumbprint by SHA-1: write the one by SHA-256, which "
+            "'openssl x509 -noout -fingerprint -sha256' prints"
+        )
+    if not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise ValueError("write the certificate's SHA-256, 64 hexadecimal digits")
+    return digits
 
 
 def probe(value: Any) -> str:
@@ -197,10 +213,24 @@ def _minutes(value: Any) -> int:
 _WINDOW = "{weekday: sun, start: '03:00', duration: 2h, timezone: Asia/Taipei}"
 
 
-def no_proxy(value: Any) -> None:
-    """A proxy cannot be used, and to ignore one would look like a dead server."""
-    if value not in {None, ""}:
-        raise ValueError("the broker goes to its servers without a proxy: remove the variable")
+def proxy(value: Any) -> str | None:
+    """The URL of an HTTP proxy; empty for none."""
+    if value in {None, ""}:
+        return None
+    try:
+        parts = urlsplit(str(value))
+        right = parts.scheme == "http" and parts.hostname and parts.port
+    except ValueError:
+        right = False
+    if not right or parts.path.strip("/") or parts.query:
+        raise ValueError("write http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT")
+    return str(value).rstrip("/")
+
+
+def tls_1_2(value: Any) -> None:
+    """CredSSP's TLS before 1.2, which is not spoken."""
+    if boolean(value):
+        raise ValueError("CredSSP is spoken by TLS 1.2 and later: write false, or remove it")
 
 
 def anything(value: Any) -> Any:
@@ -208,5 +238,15 @@ def anything(value: Any) -> Any:
     return value
 
 
-_SPOKEN = ("ntlm", "negotiate", "basic", "plaintext", "ssl")
-_NOT_YET = ("kerberos", "credssp", "certificate")
+_SPOKEN = (
+    "ntlm",
+    "negotiate",
+    "kerberos",
+    "credssp",
+    "certificate",
+    "basic",
+    "plaintext",
+    "ssl",
+)
+_YES = frozenset({"true", "yes", "on", "y", "t", "1"})
+_NO = frozenset({"false", "no", "off", "n", "f", "0"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +9,13 @@ from typing import Any
 from orchestrator.domain.server import Connection, Server
 from orchestrator.inventory.checks import address
 from orchestrator.inventory.groups import Host
+from orchestrator.inventory.logins import login_problems
 from orchestrator.inventory.nodes import Node, Report
 from orchestrator.inventory.values import Resolver, Unresolved
 from orchestrator.inventory.variables import KNOWN, shown
 
 _HTTP_PORT = 5985
 _HTTPS_PORT = 5986
-_BASIC = frozenset({"basic", "plaintext", "ssl"})
 _SERVER_FIELDS = (
     "site",
     "slots",
@@ -71,10 +70,10 @@ class HostReader:
             return None
         connection = self._connection()
         server = self._server(connection.host)
-        self._check_credentials(connection)
+        for variable, message in login_problems(connection, self._values, self._host.name):
+            self._problem(variable, message)
         self._check_timeouts(connection)
         self._check_room(server)
-        self._check_secrecy(connection)
         return None if self._wrong else InventoryEntry(server, connection)
 
     def place(self, variable: str) -> Node:
@@ -109,19 +108,36 @@ class HostReader:
         get = self._values.get
         scheme, port = self._endpoint()
         operation, read = self._timeouts()
+        transport = get("ansible_winrm_transport", "ntlm")
+        if transport == "ssl" and "ansible_winrm_cert_pem" in self._values:
+            transport = "certificate"
+        by_certificate = transport == "certificate"
+        manual = transport == "kerberos" and get("ansible_winrm_kinit_mode") == "manual"
         return Connection(
             host=get("ansible_host", self._host.name),
             port=port,
             scheme=scheme,
-            transport=get("ansible_winrm_transport", "ntlm"),
+            transport=transport,
             user=get("ansible_user", ""),
-            password=get("ansible_password", ""),
+            password="" if manual or by_certificate else get("ansible_password", ""),
             validate_certificate=get("ansible_winrm_server_cert_validation") != "ignore",
             ca_file=get("ansible_winrm_ca_trust_path"),
             operation_timeout=operation,
             read_timeout=read,
             path=get("ansible_winrm_path", "/wsman"),
             message_encryption=get("ansible_winrm_message_encryption", "auto"),
+            fingerprint=get("orchestrator_certificate_fingerprint"),
+            client_certificate=get("ansible_winrm_cert_pem") if by_certificate else None,
+            client_key=get("ansible_winrm_cert_key_pem") if by_certificate else None,
+            proxy=get("ansible_winrm_proxy"),
+            kerberos_hostname=get("ansible_winrm_kerberos_hostname_override"),
+            kerberos_service=get("ansible_winrm_service", "HTTP"),
+            kerberos_delegation=get("ansible_winrm_kerberos_delegation", False),
+            kerberos_realm=get("ansible_winrm_realm"),
+            kerberos_keytab=None if manual else get("ansible_winrm_keytab"),
+            channel_binding=get("ansible_winrm_send_cbt", True),
+            credssp_mechanism=get("ansible_winrm_credssp_auth_mechanism", "auto"),
+            credssp_minimum_version=get("ansible_winrm_credssp_minimum_version", 2),
         )
 
     def _server(self, address: str) -> Server:
@@ -149,15 +165,6 @@ class HostReader:
         read: int = get("ansible_winrm_read_timeout_sec", 30)
         return operation, read
 
-    def _check_credentials(self, connection: Connection) -> None:
-        for variable, value in (
-            ("ansible_user", connection.user),
-            ("ansible_password", connection.password),
-        ):
-            if not value:
-                message = f"{self._host.name} has no {variable}: write it here or in a group"
-                self._problem(variable, message)
-
     def _check_timeouts(self, connection: Connection) -> None:
         if connection.read_timeout > connection.operation_timeout:
             return
@@ -179,28 +186,6 @@ class HostReader:
         ports = "orchestrator_ports"
         self._problem(ports if ports in self._places else "orchestrator_slots", message)
 
-    def _check_secrecy(self, connection: Connection) -> None:
-        variable = "ansible_winrm_transport"
-        basic, plain = connection.transport in _BASIC, connection.scheme == "http"
-        if connection.transport == "ssl" and plain:
-            self._problem(variable, "transport ssl is Basic over https: write the scheme https")
-        elif basic and plain and not _is_local(connection.host):
-            message = (
-                f"{connection.transport} over http sends the password in clear text: "
-                "write ansible_winrm_scheme: https, or ansible_winrm_transport: ntlm"
-            )
-            self._problem(variable, message)
-        if basic and connection.message_encryption == "always":
-            message = f"{connection.transport} cannot seal messages: write auto, or transport ntlm"
-            self._problem("ansible_winrm_message_encryption", message)
-
     def _problem(self, variable: str, message: str) -> None:
         self._wrong = True
         self._report(self.place(variable).problem(message))
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -36,9 +36,7 @@ def _unused(example: str, meaning: str) -> Variable:
     return Variable(checks.anything, "as Ansible's", "", example, meaning)
 
 
-_KERBEROS = "Kerberos; not used yet."
-_CREDSSP = "CredSSP; not used yet."
-_CERTIFICATE = "Client certificate; not used yet."
+_NO_KINIT = "Ansible's only: the broker runs no kinit."
 
 _PORT = checks.whole(1, 65535)
 
@@ -78,10 +76,11 @@ _WINRM = {
     ),
     "ansible_winrm_transport": Variable(
         checks.transport,
-        "`ntlm`, `negotiate`, `basic`, `plaintext`, `ssl`, or a list",
+        "`ntlm`, `negotiate`, `kerberos`, `credssp`, `certificate`, `basic`, `plaintext`, "
+        "`ssl`, or a list",
         "ntlm",
         "ntlm",
-        "How to authenticate; of a list the first that the broker speaks.",
+        "How to log in; of a list the first.",
     ),
     "ansible_winrm_server_cert_validation": Variable(
         checks.one_of("validate", "ignore"),
@@ -126,23 +125,91 @@ _WINRM = {
         "Sealing of messages; auto seals over HTTP.",
     ),
     "ansible_winrm_proxy": Variable(
-        checks.no_proxy, "empty", "", '""', "The broker uses no proxy; one given is an error."
+        checks.proxy,
+        "URL",
+        "",
+        "http://proxy.example:3128",
+        "HTTP proxy to go through; the environment's is never used.",
     ),
-    "ansible_winrm_send_cbt": _unused("true", "Channel binding is always sent."),
-    "ansible_winrm_realm": _unused("GAMES.EXAMPLE", _KERBEROS),
-    "ansible_winrm_service": _unused("HTTP", _KERBEROS),
-    "ansible_winrm_keytab": _unused("/etc/krb5.keytab", _KERBEROS),
-    "ansible_winrm_kerberos_delegation": _unused("true", _KERBEROS),
-    "ansible_winrm_kerberos_hostname_override": _unused("tpe-01.games.example", _KERBEROS),
-    "ansible_winrm_kinit_mode": _unused("managed", _KERBEROS),
-    "ansible_winrm_kinit_cmd": _unused("kinit", _KERBEROS),
-    "ansible_winrm_kinit_args": _unused('"-f"', _KERBEROS),
-    "ansible_winrm_kinit_env_vars": _unused("[KRB5_CONFIG]", _KERBEROS),
-    "ansible_winrm_cert_pem": _unused("/etc/orchestrator/me.pem", _CERTIFICATE),
-    "ansible_winrm_cert_key_pem": _unused("/etc/orchestrator/me.key", _CERTIFICATE),
-    "ansible_winrm_credssp_disable_tlsv1_2": _unused("false", _CREDSSP),
-    "ansible_winrm_credssp_minimum_version": _unused("6", _CREDSSP),
-    "ansible_winrm_credssp_auth_mechanism": _unused("auto", _CREDSSP),
+    "ansible_winrm_send_cbt": Variable(
+        checks.boolean,
+        "true or false",
+        "true",
+        "true",
+        "Bind a login over https to its TLS channel.",
+    ),
+    "ansible_winrm_cert_pem": Variable(
+        checks.text,
+        "file",
+        "",
+        "/etc/orchestrator/me.pem",
+        "Client certificate, in PEM; needed for transport certificate.",
+    ),
+    "ansible_winrm_cert_key_pem": Variable(
+        checks.text,
+        "file",
+        "",
+        "/etc/orchestrator/me.key",
+        "Its key, without a passphrase, where it is not in the same file.",
+    ),
+    "ansible_winrm_realm": Variable(
+        checks.text,
+        "text",
+        "krb5.conf's default",
+        "GAMES.EXAMPLE",
+        "Kerberos realm of a user without one.",
+    ),
+    "ansible_winrm_service": Variable(
+        checks.text, "text", "HTTP", "WSMAN", "Kerberos service of the servers."
+    ),
+    "ansible_winrm_keytab": Variable(
+        checks.text,
+        "file",
+        "",
+        "/etc/orchestrator/me.keytab",
+        "Kerberos keys of the user, instead of a password.",
+    ),
+    "ansible_winrm_kerberos_delegation": Variable(
+        checks.boolean,
+        "true or false",
+        "false",
+        "true",
+        "Hand the server a ticket to act for the user elsewhere.",
+    ),
+    "ansible_winrm_kerberos_hostname_override": Variable(
+        checks.address,
+        "name",
+        "`ansible_host`",
+        "tpe-01.games.example",
+        "The name under which Kerberos knows the server.",
+    ),
+    "ansible_winrm_kinit_mode": Variable(
+        checks.one_of("managed", "manual"),
+        "`managed`, `manual`",
+        "managed with a password or keytab",
+        "managed",
+        "Whether the broker gets tickets itself; `manual` takes those of KRB5CCNAME.",
+    ),
+    "ansible_winrm_kinit_cmd": _unused("kinit", _NO_KINIT),
+    "ansible_winrm_kinit_args": _unused('"-f"', _NO_KINIT),
+    "ansible_winrm_kinit_env_vars": _unused("[KRB5_CONFIG]", _NO_KINIT),
+    "ansible_winrm_credssp_disable_tlsv1_2": Variable(
+        checks.tls_1_2, "`false`", "false", "false", "CredSSP's TLS is 1.2 at least."
+    ),
+    "ansible_winrm_credssp_minimum_version": Variable(
+        checks.whole(2, 6),
+        "2-6",
+        "2",
+        "5",
+        "CredSSP version to insist on; from 5 on CVE-2018-0886 is closed.",
+    ),
+    "ansible_winrm_credssp_auth_mechanism": Variable(
+        checks.one_of("auto", "ntlm", "kerberos"),
+        "`auto`, `ntlm`, `kerberos`",
+        "auto",
+        "auto",
+        "The login inside CredSSP; auto prefers Kerberos for `user@REALM`.",
+    ),
 }
 
 _OURS = {
@@ -173,6 +240,20 @@ _OURS = {
     ),
     "orchestrator_probe": Variable(
         checks.probe, "`wql`", "wql", "wql", "How its load is read; `powershell` not yet."
+    ),
+    "orchestrator_certificate_fingerprint": Variable(
+        checks.fingerprint,
+        "SHA-256",
+        "",
+        '"5E:0C:…"',
+        "The only certificate to accept of the server, whoever signed it.",
+    ),
+    "orchestrator_allow_cleartext": Variable(
+        checks.boolean,
+        "true or false",
+        "false",
+        "true",
+        "Let `basic` send the password over http in clear text.",
     ),
     "orchestrator_poll_interval": Variable(
         checks.whole(1, 3600),
@@ -211,7 +292,9 @@ KNOWN: Mapping[str, Variable] = {**_ANSIBLE, **_WINRM, **_OURS}
 """Every ``orchestrator_*`` and ``ansible_winrm_*`` variable, and what of Ansible's is used."""
 
 _CLAIMED = ("orchestrator_", "ansible_winrm_")
-_SECRET = re.compile(r"pass|secret|token|credential|(private|api|access|auth|ssh)_?key|vault", re.I)
+_SECRET = re.compile(
+    r"pass|secret|token|credential|proxy|(private|api|access|auth|ssh)_?key|vault", re.I
+)
 
 
 def unknown_variable(name: str) -> str | None:

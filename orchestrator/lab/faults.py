@@ -71,6 +71,12 @@ class Faults:
         with self._lock:
             self._waiting.clear()
 
+    @property
+    def waiting(self) -> int:
+        """How many have not happened as often as they shall."""
+        with self._lock:
+            return len(self._waiting)
+
     def take(self, action: str) -> Fault | None:
         """The fault that this request shall meet."""
         with self._lock:

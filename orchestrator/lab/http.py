@@ -25,6 +25,10 @@ class Cut(Exception):
         self.partial = partial
 
 
+class Hang(Exception):
+    """Answer nothing until the client gives up or the server stops."""
+
+
 class Drip(Exception):
     """Write ``whole`` a byte at a time, the last one never."""
 
@@ -175,6 +179,10 @@ class HttpListener:
                     reply = handler(request)
                 except Cut as cut:
                     sock.sendall(cut.partial)
+                    return
+                except Hang:
+                    while sock.recv(_LONGEST_LINE):
+                        pass
                     return
                 except Drip as drip:
                     drip.write(sock)

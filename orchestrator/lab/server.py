@@ -15,7 +15,7 @@ from orchestrator.lab.auth import Access, Challenge, ConnectionAuth, UserStore
 from orchestrator.lab.bindings import end_point
 from orchestrator.lab.enumeration import Enumerations
 from orchestrator.lab.faults import Fault, FaultKind, Faults
-from orchestrator.lab.http import Cut, Drip, HttpListener, HttpReply, HttpRequest
+from orchestrator.lab.http import Cut, Drip, Hang, HttpListener, HttpReply, HttpRequest
 from orchestrator.lab.machine import LabFault, Machine
 from orchestrator.lab.shells import Quotas, Shells
 from orchestrator.lab.tls import ClientCertificates, peer_name, server_context
@@ -240,7 +240,7 @@ class LabServer:
         if fault.kind is FaultKind.DROP_BEFORE:
             raise Cut
         if fault.kind is FaultKind.HANG:
-            self._hang()
+            raise Hang
         if fault.kind is FaultKind.LATENCY:
             self._stopping.wait(fault.seconds)
         if fault.kind is FaultKind.UNAUTHORIZED:
@@ -256,16 +256,12 @@ class LabServer:
         if fault.kind is FaultKind.DROP_AFTER:
             raise Cut
         if fault.kind is FaultKind.HANG_AFTER:
-            self._hang()
+            raise Hang
         if fault.kind is FaultKind.DROP_MIDWAY:
             encoded = reply.encode()
             raise Cut(encoded[: len(encoded) // 2])
         if fault.kind is FaultKind.DRIP:
             raise Drip(reply.encode(), self._stopping)
-
-    def _hang(self) -> None:
-        self._stopping.wait()
-        raise Cut
 
     def _wrap(self, status: int, body: bytes, auth: ConnectionAuth, sealed: bool) -> HttpReply:
         if sealed:

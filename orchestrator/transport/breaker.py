@@ -18,6 +18,7 @@ from orchestrator.domain.errors import (
     CredentialsRefused,
     DeadlineExceeded,
     KdcUnreachable,
+    Outcome,
     ServerCallError,
     ServerUnreachable,
     TlsUntrusted,
@@ -54,6 +55,7 @@ class Breaker:
         self._chance = chance or random.Random()
         self._lock = threading.Lock()
         self._failures = 0
+        self._probing = False
         self._until = 0.0
         self._last: ServerCallError | None = None
 
@@ -67,21 +69,25 @@ class Breaker:
             if left <= 0:
                 # This call is the probe; others wait for what it finds.
                 self._until = self._clock() + self._pause()
+                self._probing = True
                 return
         message = (
             f"not asked again for {left:.0f} s after {self._failures} failures: {last.message}"
         )
-        raise type(last)(message, server=self._server)
+        raise type(last)(message, server=self._server, outcome=Outcome.NOT_EXECUTED)
 
     def record(self, error: ServerCallError | None) -> None:
         """What a call came to: None, or its error. Others than those of the
         connection say nothing about the server's reachability but that it is there."""
         with self._lock:
             if not isinstance(error, _TRIPPING):
-                self._failures, self._last = 0, None
+                self._failures, self._last, self._probing = 0, None, False
+                return
+            if self._failures >= self._tolerated and not self._probing:
+                # One of many that were under way when it opened: no new evidence.
                 return
             self._failures += 1
-            self._last = error
+            self._last, self._probing = error, False
             if self._failures >= self._tolerated:
                 self._until = self._clock() + self._pause()
 

@@ -22,11 +22,18 @@ from orchestrator.domain.errors import CredentialsRefused
 from orchestrator.domain.server import Connection
 from orchestrator.transport.authentication import BASIC, Login, log_in, refusal
 from orchestrator.transport.deadline import Deadline, Watchdog
-from orchestrator.transport.faults import FAILURES, Failed, OperationTimedOut, Sent, diagnose
+from orchestrator.transport.faults import (
+    FAILURES,
+    OPERATION_TIMED_OUT,
+    Failed,
+    OperationTimedOut,
+    Sent,
+    diagnose,
+)
 from orchestrator.transport.http11 import Response
 from orchestrator.transport.refusals import Refused
 from orchestrator.transport.tracing import blanked
-from orchestrator.transport.wire import Silent, Traffic, Wire
+from orchestrator.transport.wire import Broken, Silent, Traffic, Wire
 
 _SOAP = "application/soap+xml;charset=UTF-8"
 _HEAD = 500
@@ -53,8 +60,9 @@ class _Transport:
         self.wire = Wire(settings, traffic)
         self.deadline = Deadline.after(0)
         self.reached = False
-        self._server = server
         self._settings = settings
+        # Bound here once: an unbound logger is made anew for each message.
+        self._log = log.bind(server=server)
         self._login: Login | None = None
 
     def send_message(self, message: str | bytes) -> bytes:
@@ -71,10 +79,9 @@ class _Transport:
         answer_type = response.header("content-type")
         if login.seal is not None and "multipart/" in answer_type:
             answer = login.seal.unwrap(answer)
-        if log.is_enabled_for(logging.DEBUG):
-            log.debug(
+        if self._log.is_enabled_for(logging.DEBUG):
+            self._log.debug(
                 "soap",
-                server=self._server,
                 status=response.status,
                 request=blanked(message),
                 answer=blanked(answer),
@@ -125,6 +132,7 @@ class KeptConnection:
         self._settings = settings
         self._watchdog = watchdog
         self._broken = False
+        self._cut = False
         self._established = False
         self.protocol: Any = self._make_protocol()
         self._transport = self._new_transport()
@@ -138,6 +146,11 @@ class KeptConnection:
     def user(self) -> str:
         """The account."""
         return self._settings.user
+
+    @property
+    def operation_timeout(self) -> int:
+        """Seconds that the server may take for one request at most."""
+        return self._settings.operation_timeout
 
     def seconds_for(self, deadline: Deadline) -> int:
         """How long the server may take for one request: it has to give up
@@ -153,18 +166,18 @@ class KeptConnection:
         """Call a method of pywinrm's Protocol within ``deadline``.
 
         Raises OperationTimedOut for an empty long poll and RequestFailed for
-        the rest. A connection found closed before anything was sent is made
-        anew, and so is one whose authentication the server has forgotten:
-        neither request was executed.
+        the rest. A connection that broke before, or is found closed before
+        anything was sent, is made anew, and so is one whose authentication the
+        server has forgotten: neither request was executed.
         """
-        if self._established and self._transport.wire.is_stale():
+        if self._broken or (self._established and self._transport.wire.is_stale()):
             self._renew()
         was_established = self._established
         try:
             return self._try(deadline, what, args, kwargs)
         except RequestFailed as error:
             forgotten = was_established and error.failed.kind is CredentialsRefused
-            if not forgotten or deadline.passed:
+            if not forgotten or deadline.passed or self._cut:
                 raise
         self._renew()
         return self._try(deadline, what, args, kwargs)
@@ -179,8 +192,13 @@ class KeptConnection:
         try:
             return ET.fromstring(answer)
         except ET.ParseError as error:
-            self._broken = True
+            self.close()
             raise RequestFailed(diagnose(error, False)) from error
+
+    def cut(self) -> None:
+        """End the call under way, from another thread; it is not tried again."""
+        self._cut = True
+        self._transport.wire.shut_down()
 
     def close(self) -> None:
         """Close the TCP connection."""
@@ -195,6 +213,8 @@ class KeptConnection:
         try:
             if deadline.passed:
                 raise Silent("the call's time limit has passed")
+            if self._cut:
+                raise Broken("the broker is stopping")
             with self._watchdog.guard(deadline, transport.wire.shut_down):
                 result = getattr(self.protocol, what)(*args, **kwargs)
         except WinRMOperationTimeoutError:
@@ -207,7 +227,10 @@ class KeptConnection:
             if failed.reusable:
                 self._succeeded()
             else:
-                self._broken = True
+                # At once: whoever still holds it must not be able to send on it.
+                self.close()
+            if failed.fault == OPERATION_TIMED_OUT:
+                raise OperationTimedOut from None
             raise RequestFailed(failed) from error
         self._succeeded()
         return result

@@ -12,8 +12,7 @@ import itertools
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 _LONGEST_NAP = 30.0
@@ -41,6 +40,25 @@ class Deadline:
         return self.remaining == 0.0
 
 
+class Guard:
+    """A block that has to end in time. A class, because a generator's context
+    manager costs several times as much and every message needs one."""
+
+    __slots__ = ("_action", "_deadline", "_number", "_watchdog")
+
+    def __init__(self, watchdog: Watchdog, deadline: Deadline, action: Callable[[], None]) -> None:
+        self._watchdog = watchdog
+        self._deadline = deadline
+        self._action = action
+        self._number = 0
+
+    def __enter__(self) -> None:
+        self._number = self._watchdog.watch(self._deadline, self._action)
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._watchdog.forget(self._number)
+
+
 class Watchdog:
     """Calls what it guards when its deadline passes. Its thread begins with the
     first guard and ends with ``close``."""
@@ -54,9 +72,13 @@ class Watchdog:
         self._closed = False
         self._wakes_at = math.inf
 
-    @contextmanager
-    def guard(self, deadline: Deadline, action: Callable[[], None]) -> Iterator[None]:
-        """Call ``action`` if the block has not ended when ``deadline`` passes."""
+    def guard(self, deadline: Deadline, action: Callable[[], None]) -> Guard:
+        """Call ``action``, which must not block, if the block has not ended when
+        ``deadline`` passes."""
+        return Guard(self, deadline, action)
+
+    def watch(self, deadline: Deadline, action: Callable[[], None]) -> int:
+        """Begin to guard; the number to ``forget`` it by."""
         number = next(self._numbers)
         with self._changed:
             self._actions[number] = action
@@ -67,11 +89,12 @@ class Watchdog:
             if deadline.at < self._wakes_at:
                 # Waking it for every call would cost a switch of threads each.
                 self._changed.notify()
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._actions.pop(number, None)
+        return number
+
+    def forget(self, number: int) -> None:
+        """It ended in time."""
+        with self._changed:
+            self._actions.pop(number, None)
 
     def close(self) -> None:
         """End the thread; guards still in place are no longer watched."""
@@ -88,8 +111,9 @@ class Watchdog:
                 if self._closed:
                     return
                 action = self._next_due()
-            if action is not None:
-                action()
+                if action is not None:
+                    # Under the lock: a block that has ended is never acted on.
+                    action()
 
     def _next_due(self) -> Callable[[], None] | None:
         while self._due and self._due[0][1] not in self._actions:

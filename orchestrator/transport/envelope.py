@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.domain.errors import Outcome, ProtocolViolation, ScriptFailed
+from orchestrator.transport.console import decoded, without_clixml
 from orchestrator.transport.shell import Completed
 
 VERSION = 1
-_CLIXML = "#< CLIXML"
 _TAIL = 500
 
 
@@ -49,8 +48,14 @@ def read_answer(completed: Completed, server: str, script: str) -> Answer:
         )
     error = envelope.get("error")
     if envelope["ok"] is True and error is None:
-        warnings = tuple(str(warning) for warning in envelope.get("warnings") or ())
-        return Answer(bool(envelope.get("changed")), envelope.get("data") or {}, warnings)
+        data = envelope.get("data") or {}
+        if not isinstance(data, dict):
+            raise ProtocolViolation(
+                f"{script} answered with data that has no names",
+                server=server,
+                outcome=Outcome.EXECUTED,
+            )
+        return Answer(bool(envelope.get("changed")), data, _texts(envelope.get("warnings")))
     if not isinstance(error, dict):
         error = {}
     raise ScriptFailed(
@@ -63,39 +68,24 @@ def read_answer(completed: Completed, server: str, script: str) -> Answer:
 
 def describe_output(completed: Completed) -> str:
     """What a command wrote, for an error's text: stderr's words, else stdout's."""
-    stderr = readable_stderr(completed.stderr)
-    text = stderr or completed.stdout.decode("utf-8", "replace").strip()
+    text = without_clixml(completed.stderr) or decoded(completed.stdout).strip()
     return text[-_TAIL:] if text else "it wrote nothing"
 
 
-def readable_stderr(raw: bytes) -> str:
-    """PowerShell's stderr without CLIXML: its error texts, progress left out."""
-    text = raw.decode("utf-8-sig", "replace").replace("\ufeff", "")
-    if _CLIXML not in text:
-        return text.strip()
-    plain = re.sub(r"#< CLIXML\s*(<Objs .*?</Objs>)?", "", text, flags=re.DOTALL)
-    errors = re.findall(r'<S S="Error">(.*?)</S>', text, flags=re.DOTALL)
-    words = "".join(_unescape(part) for part in errors)
-    return " ".join((plain + " " + words).split())
-
-
 def _envelope(stdout: bytes | bytearray) -> dict[str, Any] | None:
-    lines = stdout.decode("utf-8-sig", "replace").splitlines()
-    for line in reversed(lines):
-        if not line.strip():
-            continue
-        try:
-            found = json.loads(line)
-        except ValueError:
-            return None
-        if isinstance(found, dict) and found.get("v") == VERSION and "ok" in found:
-            return found
+    """The last line, where it is an answer; only that is decoded."""
+    line = bytes(stdout.rstrip()).rpartition(b"\n")[2]
+    try:
+        found = json.loads(line.decode("utf-8-sig").strip())
+    except ValueError:
         return None
+    if isinstance(found, dict) and found.get("v") == VERSION and "ok" in found:
+        return found
     return None
 
 
-def _unescape(text: str) -> str:
-    """CLIXML's own escapes (_x000D_) and XML's."""
-    for name, character in (("lt", "<"), ("gt", ">"), ("quot", '"'), ("apos", "'"), ("amp", "&")):
-        text = text.replace(f"&{name};", character)
-    return re.sub(r"_x([0-9A-Fa-f]{4})_", lambda match: chr(int(match[1], 16)), text)
+def _texts(value: object) -> tuple[str, ...]:
+    """A list's texts; PowerShell makes a list of one its only element."""
+    if isinstance(value, list):
+        return tuple(str(each) for each in value)
+    return (str(value),) if value else ()

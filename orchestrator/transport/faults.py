@@ -48,7 +48,15 @@ INVALID_SELECTORS = 2150858843
 ACCESS_DENIED = 5
 ABORTED = 995
 CANNOT_PROCESS_FILTER = 2150858778
-_QUOTAS = frozenset({2150859173, 2150859174})
+_QUOTAS = frozenset({2150859173, 2150859174, 2150859175})
+NOT_TAKEN = frozenset({INVALID_SELECTORS, ACCESS_DENIED, *_QUOTAS})
+"""Faults by which a server says that it has not taken a request."""
+
+_SUBCODES: dict[str, type[ServerCallError]] = {
+    "QuotaLimit": QuotaExceeded,
+    "AccessDenied": AccessDenied,
+    "CannotProcessFilter": QueryRejected,
+}
 
 FAILURES = (
     WireError,
@@ -133,18 +141,24 @@ def diagnose(error: BaseException, deadline_passed: bool) -> Failed:
 
 
 def _of_fault(error: WSManFaultError) -> Failed:
+    """By its code, in either form, and where that says nothing by its subcode."""
     code = error.wsman_fault_code
     if code is None:
         code = error.wmierror_code
+    subcode = (error.fault_subcode or "").rpartition(":")[2]
+    if code is None and subcode == "TimedOut":
+        code = OPERATION_TIMED_OUT
     text = " ".join((error.reason or "").split()) or "no reason given"
     message = f"{text} (WS-Management fault {code if code is not None else 'without code'})"
-    kind: type[ServerCallError] = ProtocolViolation
+    kind = _SUBCODES.get(subcode, ProtocolViolation)
     if code in _QUOTAS:
         kind = QuotaExceeded
     elif code == ACCESS_DENIED:
         kind = AccessDenied
     elif code == CANNOT_PROCESS_FILTER:
         kind = QueryRejected
+    elif code == ABORTED:
+        kind = ConnectionLost
     return Failed(kind, message, Sent.ANSWERED, reusable=True, fault=code)
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, BinaryIO
 
 from orchestrator.domain.errors import (
     DeadlineExceeded,
     OrchestratorError,
     Outcome,
     ProtocolViolation,
+    ServerBusy,
     ServerCallError,
     UnknownServer,
 )
+from orchestrator.domain.file import RemoteFile, WrittenFile
 from orchestrator.domain.launch import (
     EndedHow,
     FoundLaunch,
@@ -32,11 +33,13 @@ from orchestrator.domain.server import Connection, Load
 from orchestrator.transport import envelope
 from orchestrator.transport.breaker import Breaker
 from orchestrator.transport.deadline import Deadline, Watchdog
+from orchestrator.transport.files import MAX_BYTES, FileTransfer
 from orchestrator.transport.janitor import Janitor
 from orchestrator.transport.pool import Pool
 from orchestrator.transport.probe import Prober, Question
 from orchestrator.transport.scripts import COMMAND, ScriptLibrary
 from orchestrator.transport.shell import CommandRunner
+from orchestrator.transport.shells import Shells
 from orchestrator.transport.tracing import CallTrace, Listener
 from orchestrator.transport.wire import Traffic
 from orchestrator.transport.wql import CIMV2, Row, parse_datetime, query
@@ -75,6 +78,8 @@ class WinrmGateway:
         self._janitor = Janitor(self._expire)
         self._lock = threading.Lock()
         self._lines: dict[str, _Lines] = {}
+        self._closed = False
+        self._shells: dict[tuple[str, int, str], Shells] = {}
 
     def launch(self, server: str, order: LaunchOrder) -> LaunchReport:
         """Run Start-Game."""
@@ -132,6 +137,35 @@ class WinrmGateway:
                 for item in answer.data["launches"]
             ]
 
+    def read_file(
+        self,
+        server: str,
+        path: str,
+        into: BinaryIO,
+        *,
+        resume: bool = False,
+        max_bytes: int = MAX_BYTES,
+    ) -> RemoteFile:
+        """Run Read-File for each piece."""
+        return self._files(server).read(path, into, resume=resume, max_bytes=max_bytes)
+
+    def write_file(
+        self,
+        server: str,
+        path: str,
+        content: BinaryIO,
+        *,
+        expected_hash: str | None = None,
+        keep_backup: bool = True,
+    ) -> WrittenFile:
+        """Run Write-File for each piece."""
+        return self._files(server).write(
+            path, content, expected_hash=expected_hash, keep_backup=keep_backup
+        )
+
+    def _files(self, server: str) -> FileTransfer:
+        return FileTransfer(server, lambda script, order: self._run(server, script, order, 0))
+
     def observe(
         self, server: str, launches: Collection[Launch] = (), ports: Collection[int] = ()
     ) -> Observation:
@@ -154,9 +188,17 @@ class WinrmGateway:
         return self._ask(server, wql, Deadline.after(self._probe_timeout), namespace)
 
     def close(self) -> None:
-        """Close every shell and connection, and end the threads."""
+        """Close every shell and connection, and end the threads, in bounded time.
+
+        Calls under way are cut off: each ends at once with what is known of it.
+        A script that is at work then is left to finish on its server.
+        """
         with self._lock:
+            self._closed = True
             lines, self._lines = list(self._lines.values()), {}
+        for each in lines:
+            each.calls.stop()
+            each.polls.stop()
         for each in lines:
             each.commands.close()
         self._janitor.close()
@@ -171,14 +213,14 @@ class WinrmGateway:
         self, server: str, wql: str, deadline: Deadline, namespace: str, *, polling: bool = False
     ) -> list[Row]:
         line = self._line(server)
-        with self._traced(line, "wql", polling=polling) as traffic:
+        with _Traced(line, "wql", self._on_call, polling=polling) as traffic:
             return query(line.polls, server, wql, deadline, traffic, namespace)
 
     def _run(
         self, server: str, script: str, parameters: Mapping[str, object], waits: float
     ) -> envelope.Answer:
         line = self._line(server)
-        with self._traced(line, script) as traffic:
+        with _Traced(line, script, self._on_call) as traffic:
             completed = line.commands.run(
                 COMMAND,
                 self._scripts.arguments,
@@ -189,28 +231,6 @@ class WinrmGateway:
             )
             return envelope.read_answer(completed, server, script)
 
-    @contextmanager
-    def _traced(self, line: _Lines, kind: str, *, polling: bool = False) -> Iterator[Traffic]:
-        """Ask the breaker, tell it what came of the call, and say what it cost."""
-        if not polling:
-            line.breaker.check()
-        traffic = Traffic()
-        error: OrchestratorError | None = None
-        began, cpu = time.perf_counter(), time.thread_time()
-        try:
-            yield traffic
-        except OrchestratorError as raised:
-            error = raised
-            raise
-        finally:
-            if kind == "wql" or not isinstance(error, DeadlineExceeded):
-                # A script that takes too long says nothing about the server.
-                line.breaker.record(error if isinstance(error, ServerCallError) else None)
-            if self._on_call is not None:
-                wall, spent = time.perf_counter() - began, time.thread_time() - cpu
-                code = error.code if error is not None else ""
-                self._on_call(CallTrace(line.server, kind, wall, spent, traffic, code))
-
     def _line(self, server: str) -> _Lines:
         with self._lock:
             line = self._lines.get(server)
@@ -218,16 +238,21 @@ class WinrmGateway:
                 connection = self._connections.get(server)
                 if connection is None:
                     raise UnknownServer(f"the inventory has no server {server!r}")
+                if self._closed:
+                    raise ServerBusy("the broker is stopping", server=server)
                 line = self._lines[server] = self._new_line(server, connection)
         return line
 
     def _new_line(self, server: str, connection: Connection) -> _Lines:
         calls = Pool(server, connection, self._watchdog, self._size)
+        account = (connection.host.casefold(), connection.port, connection.user.casefold())
+        shells = self._shells.setdefault(account, Shells(f"{connection.host}:{connection.port}"))
+        self._janitor.start()
         return _Lines(
             server,
             calls,
             Pool(server, connection, self._watchdog, _POLLS_PER_SERVER),
-            CommandRunner(server, calls, self._janitor),
+            CommandRunner(server, calls, self._janitor, shells),
             Breaker(server),
             Prober(),
         )
@@ -251,6 +276,37 @@ class _Lines:
     commands: CommandRunner
     breaker: Breaker
     prober: Prober
+
+
+class _Traced:
+    """One call: asks the breaker, tells it what came of the call, and says what it cost."""
+
+    __slots__ = ("_began", "_cpu", "_kind", "_line", "_on_call", "_polling", "_traffic")
+
+    def __init__(
+        self, line: _Lines, kind: str, on_call: Listener | None, *, polling: bool = False
+    ) -> None:
+        self._line = line
+        self._polling = polling
+        self._kind = kind
+        self._on_call = on_call
+        self._traffic = Traffic()
+
+    def __enter__(self) -> Traffic:
+        if not self._polling:
+            self._line.breaker.check()
+        self._began, self._cpu = time.perf_counter(), time.thread_time()
+        return self._traffic
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._kind == "wql" or not isinstance(error, DeadlineExceeded):
+            # A script that takes too long says nothing about the server.
+            self._line.breaker.record(error if isinstance(error, ServerCallError) else None)
+        if self._on_call is None:
+            return
+        wall, cpu = time.perf_counter() - self._began, time.thread_time() - self._cpu
+        code = error.code if isinstance(error, OrchestratorError) else ""
+        self._on_call(CallTrace(self._line.server, self._kind, wall, cpu, self._traffic, code))
 
 
 class _reading:  # noqa: N801 - reads as a statement

@@ -81,18 +81,18 @@ class Reader:
                 chunked = value.lower()
             elif name == "connection":
                 connection = value.lower()
-        closes = "close" in connection or (version == b"HTTP/1.0" and "keep" not in connection)
+        closes = "close" in connection or (version == "HTTP/1.0" and "keep" not in connection)
         if status < 200 or status in {204, 304}:
             return Response(status, headers, b"", closes)
         if chunked and chunked != "identity":
             return Response(status, headers, self._chunks(), closes)
         if length:
-            if not length.isdecimal() or int(length) > MOST_BYTES:
+            if not _is_number(length) or int(length) > MOST_BYTES:
                 raise NotHttp(f"a body of {length[:20]!r} bytes")
             return Response(status, headers, self._exactly(int(length)), closes)
         return Response(status, headers, self._until_end(), closes=True)
 
-    def _head(self) -> tuple[int, tuple[tuple[str, str], ...], bytes]:
+    def _head(self) -> tuple[int, tuple[tuple[str, str], ...], str]:
         buffer = self._buffer
         end = buffer.find(b"\r\n\r\n")
         while end < 0:
@@ -103,17 +103,17 @@ class Reader:
             before = len(buffer)
             self._more()
             end = buffer.find(b"\r\n\r\n", max(0, before - 3))
-        lines = bytes(buffer[:end]).split(b"\r\n")
+        first, *lines = buffer[:end].decode("latin-1").split("\r\n")
         del buffer[: end + 4]
-        words = lines[0].split(None, 2)
-        if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
-            raise NotHttp(f"it begins with {lines[0][:40]!r}")
+        words = first.split(None, 2)
+        if len(words) < 2 or not words[0].startswith("HTTP/1.") or not _is_number(words[1]):
+            raise NotHttp(f"it begins with {first[:40]!r}")
         headers = []
-        for line in lines[1:]:
-            name, colon, value = line.partition(b":")
+        for line in lines:
+            name, colon, value = line.partition(":")
             if not colon or name != name.strip():
                 raise NotHttp(f"a header line {line[:40]!r}")
-            headers.append((name.decode("latin-1").lower(), value.strip().decode("latin-1")))
+            headers.append((name.lower(), value.strip()))
         return int(words[1]), tuple(headers), words[0]
 
     def _exactly(self, size: int) -> bytes:
@@ -167,3 +167,7 @@ class Reader:
         if not piece:
             raise CutShort("the server closed the connection")
         self._buffer += piece
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()

@@ -39,21 +39,24 @@ class Pool:
         self._idle_seconds = idle_seconds
         self._changed = threading.Condition()
         self._idle: list[KeptConnection] = []
+        self._calling: set[KeptConnection] = set()
         self._in_use = 0
         self._tidied = 0
+        self._stopped = False
         self._closed = False
 
     @contextmanager
-    def connection(self, deadline: Deadline) -> Iterator[KeptConnection]:
-        """A connection for one user; ServerBusy where none comes free in time."""
-        connection = self.take(deadline)
+    def connection(self, deadline: Deadline, *, tidying: bool = False) -> Iterator[KeptConnection]:
+        """As ``take``, and given back."""
+        connection = self.take(deadline, tidying=tidying)
         try:
             yield connection
         finally:
             self.give_back(connection)
 
-    def take(self, deadline: Deadline) -> KeptConnection:
-        """A connection, to be given back; ServerBusy where none comes free in time."""
+    def take(self, deadline: Deadline, *, tidying: bool = False) -> KeptConnection:
+        """A connection for one user, to be given back; ServerBusy where none
+        comes free in time, or the pool was closed. ``tidying`` may go on after that."""
         self.expire()
         with self._changed:
             if not self._idle and self._tidied:
@@ -62,21 +65,30 @@ class Pool:
                     min(_WORTH_WAITING, deadline.remaining),
                 )
             free = self._changed.wait_for(
-                lambda: self._idle or self._in_use < self._size, deadline.remaining
+                lambda: self._idle or self._in_use < self._size or (self._stopped and not tidying),
+                deadline.remaining,
             )
+            if self._stopped and not tidying:
+                raise ServerBusy("the broker is stopping", server=self._server)
             if not free:
                 raise ServerBusy(
                     f"all {self._size} connections to {self._server} are in use",
                     server=self._server,
                 )
             self._in_use += 1
-            if self._idle:
-                return self._idle.pop()
-        return KeptConnection(self._server, self._settings, self._watchdog)
+            connection = (
+                self._idle.pop()
+                if self._idle
+                else KeptConnection(self._server, self._settings, self._watchdog)
+            )
+            if not tidying:
+                self._calling.add(connection)
+        return connection
 
     def give_back(self, connection: KeptConnection, *, tidied: bool = False) -> None:
         """What was taken; ``tidied``: it was announced by ``tidying``."""
         with self._changed:
+            self._calling.discard(connection)
             self._in_use -= 1
             self._tidied -= tidied
             keep = connection.is_usable and not self._closed
@@ -86,9 +98,10 @@ class Pool:
         if not keep:
             connection.close()
 
-    def tidying(self) -> None:
+    def tidying(self, connection: KeptConnection) -> None:
         """A connection that was taken will be back in a moment."""
         with self._changed:
+            self._calling.discard(connection)
             self._tidied += 1
 
     def expire(self) -> None:
@@ -102,8 +115,19 @@ class Pool:
         for connection in old:
             connection.close()
 
+    def stop(self) -> None:
+        """Begin no call any more, and cut those under way: they end at once, with
+        what is known of them. Tidying up goes on until ``close``."""
+        with self._changed:
+            self._stopped = True
+            calling = list(self._calling)
+            self._changed.notify_all()
+        for connection in calling:
+            connection.cut()
+
     def close(self) -> None:
-        """Close every idle connection, and those in use as they come back."""
+        """``stop``, and close every connection; one in use when it comes back."""
+        self.stop()
         with self._changed:
             self._closed = True
             idle, self._idle = self._idle, []

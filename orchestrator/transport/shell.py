@@ -11,15 +11,31 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import structlog
 
-from orchestrator.domain.errors import ConnectionLost, QuotaExceeded, ServerBusy
+from orchestrator.domain.errors import (
+    ConnectionLost,
+    DeadlineExceeded,
+    ProtocolViolation,
+    QuotaExceeded,
+    ServerBusy,
+    ServerCallError,
+    ServerUnreachable,
+)
 from orchestrator.transport.connection import KeptConnection, RequestFailed
+from orchestrator.transport.console import decoded
 from orchestrator.transport.deadline import Deadline
-from orchestrator.transport.faults import INVALID_SELECTORS, OperationTimedOut
+from orchestrator.transport.faults import (
+    ABORTED,
+    INVALID_SELECTORS,
+    NOT_TAKEN,
+    Failed,
+    OperationTimedOut,
+    Sent,
+)
 from orchestrator.transport.janitor import Janitor
 from orchestrator.transport.pool import Pool
 from orchestrator.transport.shells import Shell, Shells
@@ -29,7 +45,16 @@ PIECE = 96 * 1024
 """Bytes of stdin a Send carries: as base64 it stays under 150 KiB, the least
 MaxEnvelopeSizekb that is found (Windows Server 2008 R2)."""
 
-CLEANUP_SECONDS = 5.0
+_LOST = frozenset({ConnectionLost, ServerUnreachable, ServerBusy})
+"""Errors that say nothing about a command that is at work already."""
+
+_GAP_FAULT = 0
+_GONE = frozenset({INVALID_SELECTORS, ABORTED, _GAP_FAULT})
+"""Faults after which nothing of the command is at work any more."""
+
+_MOST_PARTIAL = 64 * 1024
+_GAP = "a part of the answer was lost with a connection"
+_SLOW = "the server did not finish a request in its operation timeout"
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +62,8 @@ log = structlog.get_logger(__name__)
 @dataclass(frozen=True, slots=True)
 class Completed:
     """What a command wrote and how it ended; ``exit_code`` is None where its
-    answer was complete before it ended."""
+    answer was complete before it ended. ``stdout`` has no gap: of output
+    around a lost piece it has only what came afterwards."""
 
     stdout: bytes
     stderr: bytes
@@ -46,15 +72,36 @@ class Completed:
 
 @dataclass(slots=True)
 class _Run:
+    """How far a command has come. ``whole_from`` is where stdout begins again
+    after a Receive whose answer, and what it may have carried, was lost."""
+
     shell: Shell | None = None
     command_id: str | None = None
     input_sent: bool = False
     input_accepted: bool = False
+    breaks: int = 0
+    whole_from: int | None = None
     stdout: bytearray = field(default_factory=bytearray)
     stderr: bytearray = field(default_factory=bytearray)
 
     def partial(self) -> str:
-        return bytes(self.stdout + self.stderr).decode("utf-8", "replace")
+        parts = []
+        for stream in (self.stdout, self.stderr):
+            part = bytes(stream[-_MOST_PARTIAL:])
+            # Cut at a line's end, never inside a character.
+            parts.append(part if len(part) == len(stream) else part.partition(b"\n")[2])
+        return "".join(decoded(part) for part in parts)
+
+    def error(self, server: str, failed: Failed) -> ServerCallError:
+        """What the call comes to: the outcome follows from where it stood."""
+        may_have_run = self.input_sent and failed.fault not in NOT_TAKEN
+        if self.input_accepted:
+            # Only a Receive failed, so that nothing is "not executed" any more.
+            may_have_run = True
+            kept = {ConnectionLost, DeadlineExceeded, ProtocolViolation}
+            kind = failed.kind if failed.kind in kept else ConnectionLost
+            failed = replace(failed, kind=kind, sent=Sent.MAYBE)
+        return failed.error(server, may_have_run=may_have_run, partial=self.partial())
 
 
 @dataclass(slots=True)
@@ -66,13 +113,13 @@ class _Lease:
 
 
 class CommandRunner:
-    """Runs commands on one server, on its connections and in its shells."""
+    """Runs commands on one server, on its connections and in its account's shells."""
 
-    def __init__(self, server: str, pool: Pool, janitor: Janitor) -> None:
+    def __init__(self, server: str, pool: Pool, janitor: Janitor, shells: Shells) -> None:
         self._server = server
         self._pool = pool
         self._janitor = janitor
-        self._shells = Shells(server)
+        self._shells = shells
 
     def run(
         self,
@@ -92,26 +139,33 @@ class CommandRunner:
         repeat. What went over the wire is added to ``traffic``.
         """
         run = _Run()
-        try:
-            with self._lease(deadline, traffic) as lease:
-                self._begin(lease.connection, run, command, arguments, stdin, deadline)
-                return self._finish(lease, run, deadline, is_answer)
-        except RequestFailed as error:
-            if run.input_accepted and error.failed.kind is ConnectionLost:
-                with (
-                    contextlib.suppress(RequestFailed, ServerBusy),
-                    self._lease(deadline, traffic) as other,
-                ):
-                    return self._finish(other, run, deadline, is_answer)
-            self._abandon(run, error)
-            raise error.failed.error(
-                self._server, may_have_run=run.input_sent, partial=run.partial()
-            ) from error
+        first: Failed | None = None
+        while True:
+            try:
+                with self._lease(deadline, traffic) as lease:
+                    if not run.input_accepted:
+                        self._begin(lease.connection, run, command, arguments, stdin, deadline)
+                    return self._finish(lease, run, deadline, is_answer)
+            except ServerBusy:
+                # No connection is free; where one broke, that is what went wrong.
+                if first is None:
+                    raise
+                failed = first
+            except OperationTimedOut:
+                failed = Failed(DeadlineExceeded, _SLOW, Sent.MAYBE, reusable=True)
+            except RequestFailed as error:
+                failed = error.failed
+                if self._may_ask_again(run, failed, deadline):
+                    first = failed
+                    continue
+            self._abandon(run, failed, deadline)
+            told = failed if first is None or failed.kind is DeadlineExceeded else first
+            raise run.error(self._server, told)
 
     def expire(self) -> None:
         """Close the shells that nobody used for long."""
         for shell in self._shells.take_expired():
-            self._janitor.soon(partial(self._delete, shell))
+            self._janitor.soon(self._server, partial(self._delete, shell, None))
 
     def close(self) -> None:
         """Close every shell that is not in use."""
@@ -132,6 +186,14 @@ class CommandRunner:
             else:
                 self._tidy_soon(connection, lease.done)
 
+    def _may_ask_again(self, run: _Run, failed: Failed, deadline: Deadline) -> bool:
+        """After a break under a Receive: once, until the next answer comes."""
+        if not run.input_accepted or failed.kind not in _LOST or failed.fault is not None:
+            return False
+        run.breaks += 1
+        run.whole_from = len(run.stdout)
+        return run.breaks == 1 and not deadline.passed
+
     def _begin(
         self,
         connection: KeptConnection,
@@ -148,26 +210,40 @@ class CommandRunner:
                 self._command(connection, run, command, arguments, deadline)
             except RequestFailed as error:
                 # The command reads its input first, so that it had no effect.
-                if not self._is_worn_out(kept, error):
+                if not self._is_worn_out(error.failed):
                     raise
                 if error.failed.fault == INVALID_SELECTORS:
                     self._shells.forget(kept)
                 else:
-                    with contextlib.suppress(RequestFailed):
+                    with contextlib.suppress(RequestFailed, OperationTimedOut):
                         self._shells.delete(connection, kept, deadline)
                 run.shell = None
         if run.command_id is None:
-            run.shell = self._shells.open(connection, deadline)
-            self._command(connection, run, command, arguments, deadline)
+            run.shell = self._shells.acquire(connection, deadline)
+            try:
+                self._command(connection, run, command, arguments, deadline)
+            except RequestFailed as error:
+                if not self._has_made_room(connection, error.failed, deadline):
+                    raise
+                self._command(connection, run, command, arguments, deadline)
         self._send_input(connection, run, stdin, deadline)
         run.input_accepted = True
 
-    def _is_worn_out(self, kept: Shell, error: RequestFailed) -> bool:
+    def _is_worn_out(self, failed: Failed) -> bool:
         """Whether a fault says that the kept shell is gone, ending, or used up."""
-        if error.failed.kind is QuotaExceeded:
-            self._shells.operations_exhausted(kept)
+        if failed.kind is QuotaExceeded:
+            self._shells.operations_exhausted()
             return True
-        return error.failed.fault is not None and error.failed.reusable
+        return failed.fault is not None and failed.reusable
+
+    def _has_made_room(
+        self, connection: KeptConnection, failed: Failed, deadline: Deadline
+    ) -> bool:
+        """A command refused in a new shell: others of the account hold the operations."""
+        if failed.kind is not QuotaExceeded:
+            return False
+        self._shells.operations_exhausted()
+        return self._shells.reclaim(connection, deadline) > 0
 
     def _command(
         self,
@@ -178,10 +254,10 @@ class CommandRunner:
         deadline: Deadline,
     ) -> None:
         assert run.shell is not None
-        run.shell.commands += 1
         run.command_id = connection.call(
             deadline, "run_command", run.shell.id, command, arguments, console_mode_stdin=False
         )
+        run.shell.commands += 1
 
     def _send_input(
         self, connection: KeptConnection, run: _Run, stdin: bytes, deadline: Deadline
@@ -214,73 +290,97 @@ class CommandRunner:
                     deadline, "get_command_output_raw", run.shell.id, run.command_id
                 )
             except OperationTimedOut:
+                run.breaks = 0
                 continue
+            run.breaks = 0
             run.stdout += stdout
             run.stderr += stderr
-            if done or is_answer(run.stdout):
+            whole = run.stdout[run.whole_from or 0 :]
+            if done and run.whole_from is not None and not is_answer(whole):
+                raise RequestFailed(
+                    Failed(ConnectionLost, _GAP, Sent.ANSWERED, reusable=True, fault=_GAP_FAULT)
+                )
+            if done or is_answer(whole):
                 lease.done = run
-                return Completed(bytes(run.stdout), bytes(run.stderr), exit_code if done else None)
+                return Completed(bytes(whole), bytes(run.stderr), exit_code if done else None)
 
     def _tidy_soon(self, connection: KeptConnection, run: _Run) -> None:
-        self._pool.tidying()
+        self._pool.tidying(connection)
+        self._janitor.soon(self._server, partial(self._tidy, connection, run))
 
-        def tidy() -> None:
-            try:
-                self._tidy(connection, run)
-            finally:
-                self._pool.give_back(connection, tidied=True)
-
-        self._janitor.soon(tidy)
-
-    def _tidy(self, connection: KeptConnection, run: _Run) -> None:
+    def _tidy(self, connection: KeptConnection, run: _Run, deadline: Deadline) -> None:
         """Signal, and Delete where the shell's time is over; what fails here is
         not the call's failure, but the shell is not used again."""
-        deadline = Deadline.after(CLEANUP_SECONDS)
         shell = run.shell
         assert shell is not None
+        is_over = False
         try:
-            if run.command_id is not None:
-                self._end_command(connection, shell, run.command_id, deadline)
+            self._end_command(connection, shell, run.command_id, deadline)
             if not self._shells.give_back(shell):
                 self._shells.delete(connection, shell, deadline)
+            is_over = True
+            if self._shells.is_unknown:
+                self._shells.sweep(connection, deadline)
         except (RequestFailed, OperationTimedOut) as error:
-            log.warning("clean-up failed", server=self._server, reason=str(error))
-            self._shells.forget(shell)
-            if isinstance(error, OperationTimedOut) or error.failed.kind is not ConnectionLost:
-                return
-            self._delete(shell)
+            log.info("clean-up failed", server=self._server, reason=str(error))
+        finally:
+            self._pool.give_back(connection, tidied=True)
+        if not is_over:
+            self._janitor.soon(self._server, partial(self._delete, shell, None))
 
     def _end_command(
-        self, connection: KeptConnection, shell: Shell, command_id: str, deadline: Deadline
+        self,
+        connection: KeptConnection,
+        shell: Shell,
+        command_id: str | None,
+        deadline: Deadline,
     ) -> None:
+        if command_id is None:
+            return
         try:
             connection.call(deadline, "cleanup_command", shell.id, command_id)
         except RequestFailed as error:
             if error.failed.fault != INVALID_SELECTORS:
                 raise
 
-    def _delete(self, shell: Shell) -> None:
-        deadline = Deadline.after(CLEANUP_SECONDS)
+    def _delete(self, shell: Shell, command_id: str | None, deadline: Deadline) -> None:
+        """Signal the command that still runs, if any, and close the shell."""
         try:
-            with self._pool.connection(deadline) as connection:
+            with self._pool.connection(deadline, tidying=True) as connection:
+                with contextlib.suppress(RequestFailed, OperationTimedOut):
+                    self._end_command(connection, shell, command_id, deadline)
                 self._shells.delete(connection, shell, deadline)
-        except (RequestFailed, ServerBusy) as error:
+        except (RequestFailed, OperationTimedOut, ServerBusy) as error:
             log.warning("shell left to its idle timeout", shell=shell.id, reason=str(error))
             self._shells.forget(shell)
 
-    def _abandon(self, run: _Run, error: RequestFailed) -> None:
+    def _abandon(self, run: _Run, failed: Failed, deadline: Deadline) -> None:
         """Close the shell of a call that failed, over whatever connection works.
 
         Not where the script may be at work and only the connection broke:
         closing the shell would kill it half-way, a task registered and a game
-        not found. It is left to finish; Windows ends the shell after its idle
-        timeout.
+        not found. It is left to finish, and closed when the call's time is up.
         """
+        if self._shells.has_lost:
+            self._janitor.soon(self._server, self._find_lost)
         shell = run.shell
         if shell is None:
             return
-        if run.input_sent and error.failed.kind is ConnectionLost:
-            log.warning("shell left to finish", shell=shell.id, reason=error.failed.message)
-            self._shells.forget(shell)
+        at_work = (
+            run.input_sent
+            and (run.input_accepted or failed.sent is not Sent.NO)
+            and failed.fault not in _GONE
+            and not deadline.passed
+        )
+        if at_work:
+            log.warning("shell left to finish", shell=shell.id, reason=failed.message)
+            self._shells.leave(shell, deadline.at)
             return
-        self._janitor.soon(partial(self._delete, shell))
+        self._janitor.soon(self._server, partial(self._delete, shell, run.command_id))
+
+    def _find_lost(self, deadline: Deadline) -> None:
+        with (
+            contextlib.suppress(ServerBusy),
+            self._pool.connection(deadline, tidying=True) as connection,
+        ):
+            self._shells.sweep(connection, deadline)

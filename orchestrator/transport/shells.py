@@ -1,239 +1,316 @@
 """Shells that are kept for the next command, and those that somebody left.
 
 Creating a shell costs a request and a process on the server. A kept one serves
-one command at a time; a quota on operations, which ending a command does not
-give back, is why it is closed after a number of commands.
+one command at a time. What an account may have open is bounded, and ending a
+command does not give its operation back: shells and operations are counted, and
+a shell is closed while there is still room.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
+import itertools
+import random
 import threading
 import time
-import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from xml.sax.saxutils import escape
 
 import structlog
 
 from orchestrator.domain.errors import QuotaExceeded
 from orchestrator.transport.connection import KeptConnection, RequestFailed
 from orchestrator.transport.deadline import Deadline
-from orchestrator.transport.faults import INVALID_SELECTORS, OperationTimedOut
-from orchestrator.transport.soap import ENUMERATION, SHELL, envelope
+from orchestrator.transport.faults import INVALID_SELECTORS, Failed, OperationTimedOut, Sent
+from orchestrator.transport.listing import ListedShell, list_shells
 
 CODEPAGE = 65001
-IDLE_SECONDS = 187
-"""A shell whose owner died is ended by Windows after this, not after two hours.
-An odd number, so that shells of ours are told from others of the account."""
+IDLE_SECONDS = range(181, 241)
+"""A shell whose owner died is ended by Windows after as many seconds, not after
+two hours. Each shell gets another number of them: by it a shell of ours is told
+from others of the account, and one whose id was lost with the answer is found."""
 
-_MOST_COMMANDS = 100
-_KEPT_SECONDS = 5.0
+MOST_COMMANDS = 100
+MOST_SHELLS = 25
+MOST_OPERATIONS = 1200
+"""Of 30 shells and 1,500 operations an account on Windows Server 2012 R2 and
+later; what is left is for others of the account. A host that refuses earlier
+(2008 R2: 5 and 15) is believed for a while."""
+
+KEPT_SECONDS = 5.0
 """Long enough for a burst of calls, short enough that a server at rest has none
 of our processes."""
 
+ABANDONED_SECONDS = 60.0
 _LONGEST_LIFE = 3600.0
-_ABANDONED_SECONDS = 60.0
-_RESOURCE = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
-_DURATION = re.compile(
-    r"P(?:(\d+(?:\.\d+)?)D)?(?:T(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?"
-)
+_BELIEVED_SECONDS = 600.0
+_MOST_REFUSALS = 3
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Shell:
     """An open shell of ours."""
 
     id: str
-    opened_at: float = field(default_factory=time.monotonic)
-    used_at: float = field(default_factory=time.monotonic)
+    opened_at: float
+    used_at: float
     commands: int = 0
 
 
+@dataclass(slots=True)
+class _Limits:
+    shells: int = MOST_SHELLS
+    operations: int = MOST_OPERATIONS
+    believed_until: float = 0.0
+
+
+@dataclass(slots=True)
+class _Books:
+    """What is open, by id; ``left`` are those of scripts that may still be at
+    work and when they must be over; ``lost`` the idle time-outs and the moments
+    of Creates whose answer did not come."""
+
+    open: dict[str, Shell] = field(default_factory=dict)
+    idle: list[Shell] = field(default_factory=list)
+    left: list[tuple[float, Shell]] = field(default_factory=list)
+    lost: list[tuple[int, float]] = field(default_factory=list)
+    opening: int = 0
+
+
 class Shells:
-    """The shells of one server that wait for their next command.
+    """The shells of one account on one host, whatever names an inventory has for it."""
 
-    ``in_use`` are known too, so that none of ours is taken for one that a
-    crash left behind.
-    """
-
-    def __init__(self, server: str) -> None:
-        self._server = server
-        self._lock = threading.Lock()
-        self._idle: list[Shell] = []
-        self._known: set[str] = set()
-        self._most_commands = _MOST_COMMANDS
+    def __init__(self, host: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._host = host
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._books = _Books()
+        self._limits = _Limits()
+        self._idle_seconds = itertools.cycle(random.sample(IDLE_SECONDS, len(IDLE_SECONDS)))
         self._closed = False
+        self._swept = False
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nobody has looked yet for what an earlier broker left here."""
+        with self._changed:
+            first, self._swept = not self._swept, True
+        return first
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether a shell may be open whose id we never learnt."""
+        return bool(self._books.lost)
 
     def take(self) -> Shell | None:
         """One that was used before, or None."""
-        now = time.monotonic()
-        with self._lock:
-            while self._idle:
-                shell = self._idle.pop()
-                if now - shell.used_at < _KEPT_SECONDS:
-                    return shell
-                self._known.discard(shell.id)
-        return None
+        with self._changed:
+            return self._take()
 
-    def open(self, connection: KeptConnection, deadline: Deadline) -> Shell:
-        """A new one. Where the account has too many, those that an earlier
-        broker left are closed first."""
-        try:
-            return self._open(connection, deadline)
-        except RequestFailed as error:
-            if error.failed.kind is not QuotaExceeded or not self.reclaim(connection, deadline):
-                raise
-        return self._open(connection, deadline)
+    def acquire(self, connection: KeptConnection, deadline: Deadline) -> Shell:
+        """A new one, or one that comes free where the account may have no more.
+
+        Where the server refuses one, those that wait idle and those that an
+        earlier broker left are closed, and after that what is in use is waited for.
+        """
+        for last in (*(False,) * _MOST_REFUSALS, True):
+            shell = self._wait_for_room(deadline)
+            if shell is not None:
+                return shell
+            try:
+                return self._open(connection, deadline)
+            except RequestFailed as error:
+                if last or error.failed.kind is not QuotaExceeded or deadline.passed:
+                    raise
+                if not self.reclaim(connection, deadline) and not self._shells_exhausted():
+                    raise
+        raise AssertionError("the last try returns or raises")
 
     def give_back(self, shell: Shell) -> bool:
         """Keep it; False where its time is over and it has to be closed."""
-        shell.used_at = time.monotonic()
-        with self._lock:
-            young = shell.used_at - shell.opened_at < _LONGEST_LIFE
-            if self._closed or shell.commands >= self._most_commands or not young:
+        shell.used_at = self._clock()
+        with self._changed:
+            used_up = shell.commands >= MOST_COMMANDS or self._operations() >= (
+                self._now_limits().operations
+            )
+            old = shell.used_at - shell.opened_at >= _LONGEST_LIFE
+            if self._closed or used_up or old or shell.id not in self._books.open:
                 return False
-            self._idle.append(shell)
+            self._books.idle.append(shell)
+            self._changed.notify()
         return True
 
     def forget(self, shell: Shell) -> None:
-        """It is gone, or left to finish."""
-        with self._lock:
-            self._known.discard(shell.id)
+        """It is gone, or cannot be reached any more."""
+        with self._changed:
+            self._books.open.pop(shell.id, None)
+            self._changed.notify_all()
 
-    def operations_exhausted(self, shell: Shell) -> None:
-        """The server refused another command: rotate earlier from now on."""
-        with self._lock:
-            self._most_commands = max(1, min(self._most_commands, shell.commands - 1))
+    def leave(self, shell: Shell, until: float) -> None:
+        """Something may still be at work in it; it is closed after ``until``."""
+        with self._changed:
+            self._books.left.append((until, shell))
+
+    def operations_exhausted(self) -> None:
+        """The server refused another command: rotate earlier for a while."""
+        with self._changed:
+            limits = self._now_limits()
+            limits.operations = max(1, min(limits.operations, self._operations() * 3 // 4))
+            limits.believed_until = self._clock() + _BELIEVED_SECONDS
+        log.info("operations are used up", host=self._host, limit=limits.operations)
 
     def take_expired(self) -> list[Shell]:
-        """Those that were not used for long, to be closed."""
-        now = time.monotonic()
-        with self._lock:
-            old = [s for s in self._idle if self._closed or now - s.used_at > _KEPT_SECONDS]
-            self._idle = [s for s in self._idle if s not in old]
-        return old
+        """Those that were not used for long, or whose script must be over: to be closed."""
+        now = self._clock()
+        with self._changed:
+            books = self._books
+            old = [s for s in books.idle if self._closed or now - s.used_at > KEPT_SECONDS]
+            books.idle = [shell for shell in books.idle if shell not in old]
+            over = [shell for until, shell in books.left if until <= now]
+            books.left = [(until, shell) for until, shell in books.left if until > now]
+        return old + over
 
     def close(self) -> None:
         """Keep none any more."""
-        with self._lock:
+        with self._changed:
             self._closed = True
 
     def delete(self, connection: KeptConnection, shell: Shell, deadline: Deadline) -> None:
-        """Close it; one that is gone already is as good. Raises RequestFailed."""
+        """Close it; one that is gone already is as good. Raises RequestFailed
+        and OperationTimedOut, and does not count it any more in either case."""
         try:
-            connection.call(deadline, "close_shell", shell.id, close_session=False)
-        except RequestFailed as error:
-            if error.failed.fault != INVALID_SELECTORS:
-                raise
-        except OperationTimedOut:
-            log.warning("closing a shell timed out", server=self._server)
-        self.forget(shell)
+            _close(connection, shell.id, deadline)
+        finally:
+            self.forget(shell)
 
     def reclaim(self, connection: KeptConnection, deadline: Deadline) -> int:
         """Close what waits here idle, and what an earlier broker of this account
-        left: by its owner, the idle time-out that only we set, and its age."""
-        with self._lock:
-            idle, self._idle = self._idle, []
+        left; how many those were."""
+        with self._changed:
+            idle, self._books.idle = self._books.idle, []
         closed = 0
         for shell in idle:
-            with contextlib.suppress(RequestFailed):
+            with contextlib.suppress(RequestFailed, OperationTimedOut):
                 self.delete(connection, shell, deadline)
                 closed += 1
+        return closed + self.sweep(connection, deadline)
+
+    def sweep(self, connection: KeptConnection, deadline: Deadline) -> int:
+        """Close what an earlier broker of this account left, told by its owner,
+        its idle time-out and how long nobody used it, and what our own lost
+        answers left; how many those were."""
+        with self._changed:
+            lost, self._books.lost = self._books.lost, []
         try:
             found = list_shells(connection, deadline)
         except (RequestFailed, OperationTimedOut) as error:
-            log.warning("shells cannot be listed", server=self._server, reason=str(error))
-            return closed
-        with self._lock:
-            known = set(self._known)
+            log.info("shells cannot be listed", host=self._host, reason=str(error))
+            return 0
+        closed = 0
         for each in found:
-            if each.is_ours(connection.user) and each.id not in known:
-                with contextlib.suppress(RequestFailed):
-                    self.delete(connection, Shell(each.id), deadline)
+            if self._is_left_over(each, connection, lost):
+                with contextlib.suppress(RequestFailed, OperationTimedOut):
+                    _close(connection, each.id, deadline)
                     closed += 1
-        log.info("shells reclaimed", server=self._server, closed=closed)
+        if closed:
+            log.info("shells reclaimed", host=self._host, closed=closed)
         return closed
 
+    def _is_left_over(
+        self, each: ListedShell, connection: KeptConnection, lost: list[tuple[int, float]]
+    ) -> bool:
+        idle = round(each.idle_timeout)
+        with self._changed:
+            ours = each.id in self._books.open
+        if ours or idle not in IDLE_SECONDS or not each.belongs_to(connection.user):
+            return False
+        # A Receive that waits may count as inactivity: longer than any of them.
+        if each.inactive >= max(ABANDONED_SECONDS, 2.0 * connection.operation_timeout):
+            return True
+        now = self._clock()
+        return any(idle == tag and each.run_time <= now - at + 2.0 for tag, at in lost)
+
+    def _take(self) -> Shell | None:
+        idle = self._books.idle
+        # The last is the one used last; where it is too old, all are.
+        if idle and self._clock() - idle[-1].used_at < KEPT_SECONDS:
+            return idle.pop()
+        return None
+
+    def _wait_for_room(self, deadline: Deadline) -> Shell | None:
+        """A place for one more shell is booked, or another's comes back idle."""
+        with self._changed:
+            books = self._books
+            shell: Shell | None = None
+
+            def is_free() -> bool:
+                nonlocal shell
+                shell = self._take()
+                return shell is not None or len(books.open) + books.opening < (
+                    self._now_limits().shells
+                )
+
+            if not self._changed.wait_for(is_free, deadline.remaining):
+                message = f"all {self._limits.shells} shells of the account are in use"
+                raise RequestFailed(Failed(QuotaExceeded, message, Sent.NO, reusable=True))
+            if shell is None:
+                books.opening += 1
+        return shell
+
     def _open(self, connection: KeptConnection, deadline: Deadline) -> Shell:
-        shell_id = connection.call(
-            deadline, "open_shell", codepage=CODEPAGE, idle_timeout=f"PT{IDLE_SECONDS}S"
-        )
-        with self._lock:
-            self._known.add(shell_id)
-        return Shell(shell_id)
+        began = self._clock()
+        with self._changed:
+            idle = next(self._idle_seconds)
+        shell: Shell | None = None
+        try:
+            shell_id = connection.call(
+                deadline, "open_shell", codepage=CODEPAGE, idle_timeout=f"PT{idle}S"
+            )
+            shell = Shell(shell_id, began, self._clock())
+        except OperationTimedOut:
+            self._lose(idle, began)
+            raise
+        except RequestFailed as error:
+            if error.failed.sent is Sent.MAYBE:
+                self._lose(idle, began)
+            raise
+        finally:
+            with self._changed:
+                self._books.opening -= 1
+                if shell is not None:
+                    self._books.open[shell.id] = shell
+                self._changed.notify_all()
+        return shell
+
+    def _lose(self, idle: int, began: float) -> None:
+        with self._changed:
+            self._books.lost.append((idle, began))
+
+    def _shells_exhausted(self) -> bool:
+        """The server refused another shell: have no more than now for a while.
+        False where none of ours is open, so that waiting would not help."""
+        with self._changed:
+            number = len(self._books.open)
+            if number:
+                limits = self._now_limits()
+                limits.shells = min(limits.shells, number)
+                limits.believed_until = self._clock() + _BELIEVED_SECONDS
+        return bool(number)
+
+    def _now_limits(self) -> _Limits:
+        if self._limits.believed_until and self._clock() > self._limits.believed_until:
+            self._limits = _Limits()
+        return self._limits
+
+    def _operations(self) -> int:
+        return sum(shell.commands for shell in self._books.open.values())
 
 
-@dataclass(frozen=True, slots=True)
-class ListedShell:
-    """A shell as the server lists it; times in seconds."""
-
-    id: str
-    owner: str
-    idle_timeout: float
-    inactive: float
-
-    def is_ours(self, user: str) -> bool:
-        """Whether a broker with this account opened it and is gone."""
-        mine = _account(self.owner) == _account(user)
-        return (
-            mine
-            and abs(self.idle_timeout - IDLE_SECONDS) < 0.5
-            and self.inactive >= _ABANDONED_SECONDS
-        )
-
-
-def list_shells(connection: KeptConnection, deadline: Deadline) -> list[ListedShell]:
-    """Every shell that the account may see."""
-    body = "<n:Enumerate><w:OptimizeEnumeration/><w:MaxElements>32000</w:MaxElements></n:Enumerate>"
-    shells: list[ListedShell] = []
-    action = "Enumerate"
-    while True:
-        message = envelope(
-            connection.url,
-            f"{ENUMERATION}/{action}",
-            _RESOURCE,
-            body,
-            connection.seconds_for(deadline),
-        )
-        root = connection.parse(connection.send(deadline, message))
-        shells += [_listed(element) for element in root.iter(f"{{{SHELL}}}Shell")]
-        context = next(root.iter(f"{{{ENUMERATION}}}EnumerationContext"), None)
-        ended = any(element.tag.endswith("}EndOfSequence") for element in root.iter())
-        if ended or context is None or not (context.text or "").strip():
-            return shells
-        action = "Pull"
-        body = (
-            f"<n:Pull><n:EnumerationContext>{escape(context.text or '')}"
-            "</n:EnumerationContext><n:MaxElements>32000</n:MaxElements></n:Pull>"
-        )
-
-
-def _listed(element: ET.Element) -> ListedShell:
-    def text(name: str) -> str:
-        found = element.find(f"{{{SHELL}}}{name}")
-        return (found.text or "").strip() if found is not None else ""
-
-    return ListedShell(
-        text("ShellId"),
-        text("Owner"),
-        _seconds(text("IdleTimeOut")),
-        _seconds(text("ShellInactivity")),
-    )
-
-
-def _seconds(duration: str) -> float:
-    match = _DURATION.fullmatch(duration)
-    if match is None:
-        return 0.0
-    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-
-
-def _account(user: str) -> str:
-    """The bare name: a server says DOMAIN\\name where the inventory may say
-    name@REALM or name."""
-    return user.rpartition("\\")[2].partition("@")[0].casefold()
+def _close(connection: KeptConnection, shell_id: str, deadline: Deadline) -> None:
+    try:
+        connection.call(deadline, "close_shell", shell_id, close_session=False)
+    except RequestFailed as error:
+        if error.failed.fault != INVALID_SELECTORS:
+            raise

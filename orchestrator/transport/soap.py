@@ -6,12 +6,13 @@ from __future__ import annotations
 import uuid
 from xml.sax.saxutils import escape
 
+SOAP = "http://www.w3.org/2003/05/soap-envelope"
 ENUMERATION = "http://schemas.xmlsoap.org/ws/2004/09/enumeration"
 WSMAN = "http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd"
 SHELL = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
 
 _ENVELOPE = (
-    '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"'
+    f'<s:Envelope xmlns:s="{SOAP}"'
     ' xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing"'
     f' xmlns:n="{ENUMERATION}" xmlns:w="{WSMAN}"'
     ' xmlns:p="http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd">'

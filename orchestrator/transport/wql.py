@@ -22,18 +22,21 @@ from orchestrator.transport.connection import KeptConnection, RequestFailed
 from orchestrator.transport.deadline import Deadline
 from orchestrator.transport.faults import OperationTimedOut, Sent
 from orchestrator.transport.pool import Pool
-from orchestrator.transport.soap import ENUMERATION, WSMAN, envelope
+from orchestrator.transport.soap import ENUMERATION, SOAP, WSMAN, envelope
 from orchestrator.transport.wire import Traffic
 
 Value = str | None | list["Value"] | datetime
 Row = dict[str, Value]
 
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
-CIMV2 = "root/cimv2"
-STANDARD_CIMV2 = "root/StandardCimv2"
-_RESOURCE = "http://schemas.microsoft.com/wbem/wsman/1/wmi/%s/*"
+CIMV2 = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/*"
+STANDARD_CIMV2 = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/StandardCimv2/*"
 _DIALECT = "http://schemas.microsoft.com/wbem/wsman/1/WQL"
 _MOST = 32000
+_BODY = f"{{{SOAP}}}Body"
+_ITEMS = frozenset(f"{{{namespace}}}Items" for namespace in (WSMAN, ENUMERATION))
+_END = frozenset(f"{{{namespace}}}EndOfSequence" for namespace in (WSMAN, ENUMERATION))
+_CONTEXT = f"{{{ENUMERATION}}}EnumerationContext"
 _DATETIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?")
 
 
@@ -53,12 +56,8 @@ def query(
     """
     for last_try in (False, True):
         try:
-            with pool.connection(deadline) as connection:
-                before = connection.traffic.copy()
-                try:
-                    return _enumerate(connection, _RESOURCE % namespace, wql, deadline)
-                finally:
-                    traffic.add(connection.traffic - before)
+            connection = pool.take(deadline)
+            return _enumerate_on(connection, pool, namespace, wql, deadline, traffic)
         except RequestFailed as error:
             if error.failed.kind is ProtocolViolation and error.failed.fault is not None:
                 # WMI has many ways of saying that it will not answer a question.
@@ -72,44 +71,75 @@ def query(
     raise AssertionError("one of the two tries returns or raises")
 
 
-def _enumerate(
-    connection: KeptConnection, resource: str, wql: str, deadline: Deadline
+def _enumerate_on(
+    connection: KeptConnection,
+    pool: Pool,
+    namespace: str,
+    wql: str,
+    deadline: Deadline,
+    traffic: Traffic,
 ) -> list[Row]:
-    rows: list[Row] = []
-    body = (
+    before = connection.traffic.copy()
+    try:
+        return _enumerate(connection, namespace, wql, deadline)
+    finally:
+        traffic.add(connection.traffic - before)
+        pool.give_back(connection)
+
+
+def enumerate_body(wql: str) -> str:
+    """The body of the message that asks a query."""
+    return (
         "<n:Enumerate><w:OptimizeEnumeration/>"
         f"<w:MaxElements>{_MOST}</w:MaxElements>"
         f'<w:Filter Dialect="{_DIALECT}">{escape(wql)}</w:Filter></n:Enumerate>'
     )
-    context = _page(_ask(connection, "Enumerate", resource, body, deadline), rows)
+
+
+def _enumerate(
+    connection: KeptConnection, namespace: str, wql: str, deadline: Deadline
+) -> list[Row]:
+    rows: list[Row] = []
+    body = enumerate_body(wql)
+    context = _page(_ask(connection, "Enumerate", namespace, body, deadline), rows)
     while context:
         body = (
             f"<n:Pull><n:EnumerationContext>{escape(context)}</n:EnumerationContext>"
             f"<n:MaxElements>{_MOST}</n:MaxElements></n:Pull>"
         )
-        context = _page(_ask(connection, "Pull", resource, body, deadline), rows)
+        context = _page(_ask(connection, "Pull", namespace, body, deadline), rows)
     return rows
 
 
 def _ask(
-    connection: KeptConnection, action: str, resource: str, body: str, deadline: Deadline
+    connection: KeptConnection, action: str, namespace: str, body: str, deadline: Deadline
 ) -> ET.Element:
     message = envelope(
-        connection.url, f"{ENUMERATION}/{action}", resource, body, connection.seconds_for(deadline)
+        connection.url, f"{ENUMERATION}/{action}", namespace, body, connection.seconds_for(deadline)
     )
     return connection.parse(connection.send(deadline, message))
 
 
 def _page(root: ET.Element, rows: list[Row]) -> str | None:
     """Add the page's items to ``rows``; the context to go on with, or None at the end."""
-    for namespace in (WSMAN, ENUMERATION):
-        for items in root.iter(f"{{{namespace}}}Items"):
-            rows.extend(_row(item) for item in items)
-    for namespace in (WSMAN, ENUMERATION):
-        if next(root.iter(f"{{{namespace}}}EndOfSequence"), None) is not None:
-            return None
-    found = next(root.iter(f"{{{ENUMERATION}}}EnumerationContext"), None)
-    return (found.text or "").strip() or None if found is not None else None
+    context: str | None = None
+    ended = False
+    for part in _response(root):
+        name = part.tag
+        if name in _ITEMS:
+            rows.extend(_row(item) for item in part)
+        elif name in _END:
+            ended = True
+        elif name == _CONTEXT:
+            context = (part.text or "").strip() or None
+    return None if ended else context
+
+
+def _response(root: ET.Element) -> ET.Element:
+    """What the envelope's body holds; an empty element where it holds nothing."""
+    body = root.find(_BODY)
+    found = next(iter(body), None) if body is not None else None
+    return found if found is not None else ET.Element("nothing")
 
 
 def _row(item: ET.Element) -> Row:

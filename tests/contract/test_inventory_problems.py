@@ -229,6 +229,46 @@ def test_a_value_that_cannot_be_found_out_is_a_problem(
             "7:41",
             "basic cannot seal messages",
         ),
+        (
+            ["ansible_winrm_transport: certificate", "ansible_winrm_scheme: http"],
+            "7:32",
+            "shown by TLS only: write ansible_winrm_scheme: https",
+        ),
+        (
+            ["ansible_winrm_transport: certificate"],
+            "7:32",
+            "needs a certificate: write ansible_winrm_cert_pem",
+        ),
+        (
+            ["ansible_winrm_cert_pem: /no/such.pem", "ansible_winrm_transport: certificate"],
+            "7:31",
+            "there is no file /no/such.pem",
+        ),
+        (
+            ["ansible_winrm_keytab: /no/keys", "ansible_winrm_transport: kerberos"],
+            "7:29",
+            "there is no file /no/keys",
+        ),
+        (
+            ["ansible_winrm_transport: kerberos", "ansible_host: 192.0.2.1"],
+            "7:32",
+            "not as 192.0.2.1: write ansible_winrm_kerberos_hostname_override",
+        ),
+        (
+            ["ansible_winrm_user: 'GAMES\\me'", "ansible_winrm_transport: kerberos"],
+            "7:27",
+            "write me@REALM",
+        ),
+        (
+            ["ansible_winrm_user: 'a:b'", "ansible_winrm_transport: ssl"],
+            "7:27",
+            "cannot carry a user with a colon",
+        ),
+        (
+            [f"orchestrator_certificate_fingerprint: {'ab' * 32}", "ansible_port: 5985"],
+            "7:45",
+            "http has none: write ansible_winrm_scheme: https",
+        ),
     ],
 )
 def test_values_that_do_not_go_together_are_a_problem(
@@ -238,6 +278,54 @@ def test_values_that_do_not_go_together_are_a_problem(
 
     assert problem.startswith(f"hosts.yml:{place}: ")
     assert message in problem
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["ansible_winrm_transport: basic", "orchestrator_allow_cleartext: true"],
+        ["ansible_winrm_transport: kerberos", "ansible_winrm_kinit_mode: manual"],
+        ["ansible_winrm_transport: kerberos", "ansible_winrm_realm: GAMES.EXAMPLE"],
+        ["ansible_winrm_transport: credssp", "ansible_winrm_credssp_auth_mechanism: ntlm"],
+    ],
+)
+def test_a_way_in_over_http_that_was_allowed_or_is_sealed_is_taken(
+    tmp_path: Path, lines: list[str]
+) -> None:
+    path = _one_host(tmp_path, "ansible_winrm_scheme: http", *lines)
+
+    (entry,) = load_inventory(path, environment={}).entries
+
+    assert entry.connection.scheme == "http"
+    assert (entry.connection.password == "") == ("manual" in lines[1])
+
+
+def test_kerberos_needs_no_password_unless_the_broker_is_to_get_tickets(tmp_path: Path) -> None:
+    lines = ["ansible_winrm_transport: kerberos", "ansible_user: me@GAMES.EXAMPLE"]
+
+    (entry,) = load_inventory(_one_host(tmp_path, *lines, login="x: 1"), environment={}).entries
+    assert entry.connection.password == ""
+
+    managed = _one_host(tmp_path, *lines, "ansible_winrm_kinit_mode: managed", login="x: 1")
+    (problem,) = _problems(managed)
+    assert "no ansible_password or ansible_winrm_keytab to get tickets by" in problem
+
+
+def test_a_certificate_is_who_we_are_and_needs_no_account(tmp_path: Path) -> None:
+    (tmp_path / "me.pem").write_text("")
+    lines = ["ansible_winrm_transport: ssl", f"ansible_winrm_cert_pem: {tmp_path}/me.pem"]
+
+    (entry,) = load_inventory(_one_host(tmp_path, *lines, login="x: 1"), environment={}).entries
+
+    assert entry.connection.transport == "certificate"
+    assert entry.connection.client_certificate == f"{tmp_path}/me.pem"
+
+
+def test_a_proxys_password_is_not_shown(tmp_path: Path) -> None:
+    (problem,) = _problems(_one_host(tmp_path, "ansible_winrm_proxy: socks5://u:s3cret@p:1"))
+
+    assert "write http://HOST:PORT" in problem
+    assert "s3cret" not in problem
 
 
 def test_basic_over_http_is_taken_on_this_machine_itself(tmp_path: Path) -> None:

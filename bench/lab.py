@@ -1,0 +1,68 @@
+"""Start the lab's process and speak to it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from types import TracebackType
+from typing import Any, Self
+
+from bench.labhost import PASSWORD, USER
+from orchestrator.bootstrap import default_scripts
+from orchestrator.domain.server import Connection
+from orchestrator.transport import ScriptLibrary, WinrmGateway
+
+
+class LabProcess:
+    """A lab in a process of its own; a context manager."""
+
+    def __init__(self, servers: int = 1) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bench.labhost", str(servers)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.addresses = [(host, port) for host, port in self._answer()["servers"]]
+
+    @property
+    def connections(self) -> dict[str, Connection]:
+        """How to reach each server, by name."""
+        return {
+            f"game-{number + 1:04}": Connection(host, port, "http", "ntlm", USER, PASSWORD)
+            for number, (host, port) in enumerate(self.addresses)
+        }
+
+    def gateway(self, **options: Any) -> WinrmGateway:
+        """A gateway of ours that knows all of them."""
+        return WinrmGateway(self.connections, ScriptLibrary(default_scripts()), **options)
+
+    def ask(self, what: str, **order: Any) -> Any:
+        """One order and its answer."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"do": what, **order}) + "\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the lab's process ended with {self._process.wait()}")
+        return json.loads(line)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
