@@ -25,13 +25,16 @@ from orchestrator.scheduler import TICK_SECONDS, Job, PollLoop, Scheduler, Threa
 from orchestrator.services.add_game import AddGame
 from orchestrator.services.end_game import EndGame
 from orchestrator.services.in_flight import InFlight
+from orchestrator.services.keep_history import KeepHistory
 from orchestrator.services.manage_servers import ManageServers
 from orchestrator.services.poll_schedule import Answer
 from orchestrator.services.polling import Polling
 from orchestrator.services.preview_placement import PreviewPlacement
 from orchestrator.services.probe_servers import ProbeServers
+from orchestrator.services.read_history import ReadHistory
 from orchestrator.services.reconcile import Reconcile
 from orchestrator.services.retry import Retry
+from orchestrator.services.roll_up import Keep, RollUp
 from orchestrator.services.settle_sessions import Settler, SettleSessions
 from orchestrator.services.start_game import StartGame
 from orchestrator.services.sweep_servers import Orphans, SweepServers
@@ -165,6 +168,29 @@ class Broker:
             timedelta(seconds=settings.orphan_age),
         )
         self.tokens = Tokens(self.units, clock)
+        self._make_history()
+
+    def _make_history(self) -> None:
+        settings = self.settings
+        keep = Keep(
+            *(
+                timedelta(days=days)
+                for days in (
+                    settings.keep_polls,
+                    settings.keep_minutes,
+                    settings.keep_hours,
+                    settings.keep_daily,
+                )
+            )
+        )
+        entries = self.inventory.entries if self.inventory else ()
+        sites = {entry.server.name: entry.server.site for entry in entries}
+        self.keep_history = KeepHistory(
+            self.units, self.retry, lambda name: sites.get(name, "default")
+        )
+        self.sample_sinks.append(self.keep_history)
+        self.roll_up = RollUp(self.units, self.clock, self.retry, keep)
+        self.read_history = ReadHistory(self.units, self.clock, keep)
 
     def prepare_store(self) -> None:
         """Make an empty database ours; a clear error where its schema is another version's."""
@@ -228,6 +254,7 @@ class BrokerServer:
                 Job("reconcile", settings.reconcile_interval, self._reconcile),
                 Job("sweep", settings.sweep_interval, self._sweep),
                 Job("forget-keys", 3600, broker.forget_old_keys),
+                Job("roll-up", 60, broker.roll_up),
             ]
         )
         app = create_app(
@@ -238,6 +265,7 @@ class BrokerServer:
                 manage_servers=broker.manage_servers,
                 preview_placement=broker.preview_placement,
                 tokens=broker.tokens,
+                read_history=broker.read_history,
                 units=broker.units,
                 clock=broker.clock,
                 readiness=self.readiness,

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self, TypeVar
 
+from orchestrator.domain.availability import HealthInterval, Span
 from orchestrator.domain.event import Event
 from orchestrator.domain.file import RemoteFile, WrittenFile
 from orchestrator.domain.game import Game
+from orchestrator.domain.history import Measure, Reading, Resolution, Rollup, Stats
 from orchestrator.domain.launch import (
     FoundLaunch,
     Launch,
@@ -381,6 +383,136 @@ class IdempotencyRepository(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Subject:
+    """What a history is of: ``kind`` is ``server`` or ``site``."""
+
+    kind: str
+    name: str
+
+    @classmethod
+    def server(cls, name: str) -> Subject:
+        """A server's."""
+        return cls("server", name)
+
+    @classmethod
+    def site(cls, name: str) -> Subject:
+        """A site's: all its servers together; hours and days only."""
+        return cls("site", name)
+
+
+class HistoryRepository(Protocol):
+    """Load over time. An hour is open until ``take_hour`` and ``put_hour`` close it."""
+
+    def add(self, readings: Sequence[tuple[str, Reading]]) -> None:
+        """Keep polls by server's name; one that is there already stays."""
+        ...
+
+    def hours_to_close(self, before: datetime, limit: int) -> Sequence[tuple[str, datetime]]:
+        """Servers and hours that have open polls and are over by ``before``, a full hour."""
+        ...
+
+    def take_hour(self, server: str, hour: datetime) -> Sequence[Reading]:
+        """An hour's polls by time, those packed before included; the open ones are removed."""
+        ...
+
+    def put_hour(
+        self,
+        server: str,
+        hour: datetime,
+        readings: Sequence[Reading],
+        minutes: Mapping[datetime, Mapping[Measure, Stats]],
+    ) -> None:
+        """An hour's polls and minutes, in place of what was kept of it."""
+        ...
+
+    def put_rollup(
+        self, subject: Subject, resolution: Resolution, start: datetime, rollup: Rollup
+    ) -> None:
+        """An hour or a day, in place of what was kept of it."""
+        ...
+
+    def rollups(
+        self,
+        subject: Subject,
+        resolution: Resolution,
+        since: datetime,
+        until: datetime,
+        only: frozenset[Measure] | None = None,
+    ) -> Sequence[Rollup]:
+        """Hours or days that begin in a time, to be merged."""
+        ...
+
+    def hour_of(self, servers: Iterable[str], hour: datetime) -> Sequence[Rollup]:
+        """One hour of several servers."""
+        ...
+
+    def hours_without_sites(self, since: datetime) -> Sequence[datetime]:
+        """Hours that servers have and no site has yet."""
+        ...
+
+    def readings(self, server: str, since: datetime, until: datetime) -> Sequence[Reading]:
+        """Polls by time, of open and closed hours."""
+        ...
+
+    def open_readings(self, server: str, since: datetime, until: datetime) -> Sequence[Reading]:
+        """Polls by time, of open hours only."""
+        ...
+
+    def minutes(
+        self, server: str, measure: Measure, since: datetime, until: datetime
+    ) -> Sequence[tuple[datetime, Stats]]:
+        """Minutes of closed hours, by time."""
+        ...
+
+    def stats(
+        self,
+        subject: Subject,
+        resolution: Resolution,
+        measure: Measure,
+        since: datetime,
+        until: datetime,
+    ) -> Sequence[tuple[datetime, Stats]]:
+        """Hours or days for a chart, by time."""
+        ...
+
+    def expire(self, resolution: Resolution, before: datetime) -> int:
+        """Forget what begins before; returns how many rows that were."""
+        ...
+
+
+class HealthHistoryRepository(Protocol):
+    """When each server's health changed, and when anybody looked."""
+
+    def record(self, seen: Sequence[HealthInterval]) -> None:
+        """Take over what polls found, each with since when, in their order."""
+        ...
+
+    def watched(self, sites: Mapping[str, datetime], gap: timedelta) -> None:
+        """Sites were polled at these times; ``gap`` is the longest silence of one watch."""
+        ...
+
+    def intervals(self, since: datetime, until: datetime) -> Sequence[HealthInterval]:
+        """Those that touch a time, by server and time."""
+        ...
+
+    def watches(self, since: datetime, until: datetime) -> Mapping[str, Sequence[Span]]:
+        """The times in which each site was polled."""
+        ...
+
+    def first_watch(self) -> datetime | None:
+        """When polling was begun for the first time that is still known."""
+        ...
+
+    def end_departed(self, present: Collection[str], at: datetime) -> None:
+        """Servers that are not ``present`` any more have no health from ``at`` on."""
+        ...
+
+    def expire(self, before: datetime) -> int:
+        """Forget what was over before; returns how many rows that were."""
+        ...
+
+
 class UnitOfWork(Protocol):
     """One transaction: what is not committed is rolled back on leaving.
 
@@ -416,6 +548,16 @@ class UnitOfWork(Protocol):
     @property
     def idempotency(self) -> IdempotencyRepository:
         """Stored answers in this transaction."""
+        ...
+
+    @property
+    def history(self) -> HistoryRepository:
+        """Load over time in this transaction."""
+        ...
+
+    @property
+    def health(self) -> HealthHistoryRepository:
+        """Health over time in this transaction."""
         ...
 
     def __enter__(self) -> Self: ...

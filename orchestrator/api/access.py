@@ -29,6 +29,8 @@ ROLES: Mapping[str, Role | None] = {
     "GET /api/v1/servers/<string:name>": Role.VIEWER,
     "POST /api/v1/servers/<string:name>/drain": Role.OPERATOR,
     "POST /api/v1/servers/<string:name>/resume": Role.OPERATOR,
+    "GET /api/v1/servers/<string:name>/history": Role.VIEWER,
+    "GET /api/v1/sites/<string:site>/history": Role.VIEWER,
     "GET /api/v1/games": Role.VIEWER,
     "POST /api/v1/games": Role.PORTAL,
     "GET /api/v1/games/<string:game_id>": Role.VIEWER,

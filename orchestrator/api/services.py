@@ -10,6 +10,7 @@ from orchestrator.services.add_game import AddGame
 from orchestrator.services.end_game import EndGame
 from orchestrator.services.manage_servers import ManageServers
 from orchestrator.services.preview_placement import PreviewPlacement
+from orchestrator.services.read_history import ReadHistory
 from orchestrator.services.start_game import StartGame
 from orchestrator.services.tokens import Tokens
 
@@ -32,6 +33,7 @@ class ApiServices:
     manage_servers: ManageServers
     preview_placement: PreviewPlacement
     tokens: Tokens
+    read_history: ReadHistory
     units: UnitOfWorkFactory
     clock: Clock
     readiness: Callable[[], Readiness]

@@ -20,6 +20,8 @@ from sqlalchemy.pool import QueuePool
 
 from orchestrator.domain.errors import Contention, OrchestratorError, StoreUnavailable
 from orchestrator.store import repositories, schema
+from orchestrator.store.health_repository import HealthHistory
+from orchestrator.store.history_repository import History
 from orchestrator.store.session_repository import Sessions
 
 _CONTENDED = frozenset({1020, 1205, 1213})
@@ -80,6 +82,8 @@ class SqlUnitOfWork:
     events: repositories.Events
     tokens: repositories.Tokens
     idempotency: repositories.Idempotency
+    history: History
+    health: HealthHistory
 
     def __init__(self, engine: Engine, read_only: bool) -> None:
         self._engine = engine
@@ -103,6 +107,8 @@ class SqlUnitOfWork:
         self.events = repositories.Events(connection)
         self.tokens = repositories.Tokens(connection)
         self.idempotency = repositories.Idempotency(connection)
+        self.history = History(connection)
+        self.health = HealthHistory(connection)
         return self
 
     def __exit__(

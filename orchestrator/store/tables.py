@@ -14,10 +14,13 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
+    SmallInteger,
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -58,6 +61,16 @@ class UtcDateTime(TypeDecorator[datetime]):
 def long_text() -> TypeEngine[str]:
     """Text without MySQL's 64 KiB limit: a decision lists every server."""
     return Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+
+
+def packed() -> TypeEngine[bytes]:
+    """Bytes without MySQL's 64 KiB limit."""
+    return LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
+
+
+def number() -> TypeEngine[int]:
+    """A key that counts up."""
+    return BigInteger().with_variant(Integer, "sqlite")
 
 
 metadata = MetaData()
@@ -179,3 +192,77 @@ idempotency_keys = Table(
     Index("ix_idempotency_begun", "begun_at"),
     **_MYSQL,
 )
+
+history_series = Table(
+    "history_series",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("kind", String(8), nullable=False),
+    Column("name", String(128), nullable=False),
+    UniqueConstraint("kind", "name", name="uq_history_series"),
+    **_MYSQL,
+)
+"""Servers and sites under the numbers that the other tables of history use."""
+
+history_open = Table(
+    "history_open",
+    metadata,
+    Column("series_id", Integer, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("reading", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+    **_MYSQL,
+)
+"""The polls of hours that are not closed yet: a row each."""
+
+history_chunks = Table(
+    "history_chunks",
+    metadata,
+    Column("series_id", Integer, primary_key=True, autoincrement=False),
+    Column("level", SmallInteger, primary_key=True, autoincrement=False),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("packed", packed(), nullable=False),
+    Index("ix_history_chunks_age", "level", "start"),
+    **_MYSQL,
+)
+"""An hour of a server's polls, or of its minutes, in one row."""
+
+history_rollups = Table(
+    "history_rollups",
+    metadata,
+    Column("series_id", Integer, primary_key=True, autoincrement=False),
+    Column("level", SmallInteger, primary_key=True, autoincrement=False),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("stats", LargeBinary, nullable=False),
+    Column("sketches", LargeBinary, nullable=False),
+    Index("ix_history_rollups_age", "level", "start"),
+    **_MYSQL,
+)
+"""An hour or a day of a server or a site."""
+
+health_intervals = Table(
+    "health_intervals",
+    metadata,
+    Column("id", number(), primary_key=True, autoincrement=True),
+    Column("server_name", String(128), nullable=False),
+    Column("site", String(128), nullable=False),
+    Column("health", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("began_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Index("ix_health_intervals_server", "server_name", "ended_at"),
+    Index("ix_health_intervals_ended", "ended_at"),
+    **_MYSQL,
+)
+
+watches = Table(
+    "watches",
+    metadata,
+    Column("id", number(), primary_key=True, autoincrement=True),
+    Column("site", String(128), nullable=False),
+    Column("began_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime, nullable=False),
+    Index("ix_watches_site", "site", "ended_at"),
+    **_MYSQL,
+)
+"""The times in which a site was polled at all."""

@@ -18,7 +18,9 @@ from orchestrator.services.end_game import EndGame
 from orchestrator.services.in_flight import InFlight
 from orchestrator.services.manage_servers import ManageServers
 from orchestrator.services.preview_placement import PreviewPlacement
+from orchestrator.services.read_history import ReadHistory
 from orchestrator.services.retry import Retry
+from orchestrator.services.roll_up import Keep
 from orchestrator.services.start_game import StartGame
 from orchestrator.services.tokens import Tokens
 from orchestrator.store import Store
@@ -69,6 +71,7 @@ def desk(store: Store) -> Desk:
             manage_servers=ManageServers(units, clock, retry),
             preview_placement=PreviewPlacement(units, SequentialIds(), clock),
             tokens=tokens,
+            read_history=ReadHistory(units, clock, Keep()),
             units=units,
             clock=clock,
             readiness=ready,
