@@ -145,7 +145,7 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 def exact_stats(values: Sequence[float]) -> Stats:
     """Of a few values, at least one."""
     ordered = sorted(values)
-    mean = math.fsum(ordered) / len(ordered)
+    mean = min(ordered[-1], max(ordered[0], math.fsum(ordered) / len(ordered)))
     return Stats(len(ordered), ordered[0], mean, ordered[-1], quantile(ordered, 0.95))
 
 

@@ -6,7 +6,7 @@ import math
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.domain.history import (
@@ -35,6 +35,7 @@ SHARES = st.floats(0.01, 1.0)
 
 
 @given(VALUES, SHARES)
+@settings(deadline=None)
 def test_a_sketch_knows_every_quantile_within_its_accuracy(
     values: list[float], share: float
 ) -> None:
@@ -44,6 +45,7 @@ def test_a_sketch_knows_every_quantile_within_its_accuracy(
 
 
 @given(st.lists(VALUES, min_size=1, max_size=6))
+@settings(deadline=None)
 def test_merged_sketches_are_the_sketch_of_all_values(parts: list[list[float]]) -> None:
     whole = sketch([value for part in parts for value in part])
     found = merged([sketch(part) for part in parts])
@@ -57,6 +59,7 @@ def test_merged_sketches_are_the_sketch_of_all_values(parts: list[list[float]]) 
 
 
 @given(VALUES)
+@settings(deadline=None)
 def test_statistics_lie_in_their_order(values: list[float]) -> None:
     for stats in (exact_stats(values), sketch(values).stats()):
         assert stats.count == len(values)
