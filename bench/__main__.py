@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import endurance, kept, poll, round_trip, script_call
+from bench import endurance, fleet, kept, poll, round_trip, script_call
 from bench.process import prepare
 
 MEASUREMENTS = {
@@ -13,6 +13,7 @@ MEASUREMENTS = {
     "script-call": script_call,
     "poll": poll,
     "kept": kept,
+    "fleet": fleet,
     "endurance": endurance,
 }
 
@@ -39,6 +40,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--servers", type=int, default=1000, help="size of the fleet (%(default)s)")
     parser.add_argument(
         "--endurance-calls", type=int, default=100_000, help="of endurance (%(default)s)"
+    )
+    parser.add_argument("--interval", type=int, default=10, help="of fleet's polls (%(default)s)")
+    parser.add_argument(
+        "--intervals", type=int, default=6, help="how many fleet looks at (%(default)s)"
     )
     parser.add_argument("--faults", type=int, default=10_000, help="of endurance (%(default)s)")
     options = parser.parse_args(arguments)

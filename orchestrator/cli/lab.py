@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from orchestrator.cli.output import print_table
-from orchestrator.cli.serve import stop_signals
+from orchestrator.cli.serve import allow_many_connections, stop_signals
 from orchestrator.lab import Lab, LabHost
 
 
@@ -40,14 +40,41 @@ from orchestrator.lab import Lab, LabHost
     show_envvar=True,
     help="Speak WinRM over HTTPS with a certificate of its own.",
 )
-def lab(servers: int, inventory_file: Path, tls: bool) -> None:
+@click.option(
+    "--refusing",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    envvar="ORCHESTRATOR_LAB_REFUSING",
+    show_envvar=True,
+    help="How many of them are dead and refuse connections.",
+)
+@click.option(
+    "--hanging",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    envvar="ORCHESTRATOR_LAB_HANGING",
+    show_envvar=True,
+    help="How many of them are dead and never answer.",
+)
+def lab(servers: int, inventory_file: Path, tls: bool, refusing: int, hanging: int) -> None:
     """Run simulated Windows servers that speak real WinRM, until Ctrl-C.
 
     They start no game: they answer as Windows servers with GamingAnywhere and
     a few games on them would. Point 'orchestrator serve' at the inventory it writes.
     """
-    password = secrets.token_urlsafe(12)
-    with stop_signals() as stopped, Lab(servers, password=password, tls=tls) as running:
+    if refusing + hanging > servers:
+        raise click.BadParameter("more dead servers than servers", param_hint="--refusing")
+    allow_many_connections()
+    running = Lab(
+        servers,
+        password=secrets.token_urlsafe(12),
+        tls=tls,
+        refusing=refusing,
+        hanging=hanging,
+    )
+    with stop_signals() as stopped, running:
         _write(inventory_file, running.inventory_yaml())
         _show(running.hosts)
         click.echo(f"inventory: {inventory_file}   stop: Ctrl-C")

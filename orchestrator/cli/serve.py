@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import threading
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ def serve(**options: Any) -> None:
     Ctrl-C or SIGTERM stops cleanly: requests under way are finished, sessions
     go on running on their servers.
     """
+    allow_many_connections()
     with stop_signals() as stopped, open_broker(options, calls_servers=True) as broker:
         server = BrokerServer(broker)
         try:
@@ -38,6 +40,13 @@ def serve(**options: Any) -> None:
         finally:
             server.stop()
     log.info("stopped")
+
+
+def allow_many_connections() -> None:
+    """Take all the descriptors that the system lets a process have: a fleet's
+    kept connections are more than the thousand it gives unasked."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Self
 from orchestrator.domain.game import Game, LaunchSpec, Needs, Ready
 from orchestrator.domain.mode import Mode
 from orchestrator.lab.certificate import make_certificate
+from orchestrator.lab.dead import DeadServer
 from orchestrator.lab.server import LabServer
 from orchestrator.lab.windows import Computer, WindowsMachine
 from orchestrator.lab.windows.clock import LabClock
@@ -22,6 +23,7 @@ from orchestrator.lab.windows.programs import (
     install_gaminganywhere,
 )
 
+_FIRST_PORT = 8554
 USER = "orchestrator"
 _SIZES = ((8, 16384, 2), (16, 32768, 4), (32, 65536, 8))
 """CPUs, memory in MiB and slots of the servers, in turn."""
@@ -43,41 +45,59 @@ class LabHost:
 
 
 class Lab:
-    """Servers that listen from entering to leaving; a context manager."""
+    """Servers that listen from entering to leaving; a context manager.
 
-    def __init__(self, servers: int, *, password: str, tls: bool = False, seed: int = 1) -> None:
+    Of ``servers``, the last are dead: so many ``refusing`` connections, and so
+    many ``hanging`` once connected. ``computers`` and ``servers`` are the living.
+    """
+
+    def __init__(
+        self,
+        servers: int,
+        *,
+        password: str,
+        tls: bool = False,
+        seed: int = 1,
+        refusing: int = 0,
+        hanging: int = 0,
+    ) -> None:
         self._password = password
         self._folder = tempfile.TemporaryDirectory(prefix="lab-")
         self._ca: Path | None = None
-        certificate = None
+        self._certificate: Path | None = None
         if tls:
-            certificate, self._ca = make_certificate(Path(self._folder.name))
+            self._certificate, self._ca = make_certificate(Path(self._folder.name))
         self.computers: list[Computer] = []
         self.servers: list[LabServer] = []
-        self._slots: list[int] = []
+        self._hosts: list[tuple[LabHost, LabServer | DeadServer]] = []
         for number in range(servers):
-            cpus, memory_mb, slots = _SIZES[number % len(_SIZES)]
-            computer = build_computer(
-                f"GAME-{number + 1:02}", cpus=cpus, memory_mb=memory_mb, seed=seed + number
-            )
-            self.computers.append(computer)
-            self._slots.append(slots)
-            self.servers.append(
-                LabServer(
-                    WindowsMachine(computer),
-                    {USER: password},
-                    certificate=certificate,
-                    seed=seed + number,
-                )
-            )
+            if number < servers - refusing - hanging:
+                self._add_living(number, seed + number)
+            else:
+                self._add_dead(number, hangs=number >= servers - hanging)
+
+    def _add_living(self, number: int, seed: int) -> None:
+        cpus, memory_mb, _ = _SIZES[number % len(_SIZES)]
+        name = f"GAME-{number + 1:02}"
+        computer = build_computer(name, cpus=cpus, memory_mb=memory_mb, seed=seed)
+        server = LabServer(
+            WindowsMachine(computer),
+            {USER: self._password},
+            certificate=self._certificate,
+            seed=seed,
+        )
+        self.computers.append(computer)
+        self.servers.append(server)
+        self._hosts.append((_host(number, server.url), server))
+
+    def _add_dead(self, number: int, *, hangs: bool) -> None:
+        server = DeadServer(hangs=hangs)
+        self._hosts.append((_host(number, server.url), server))
 
     @property
     def hosts(self) -> Sequence[LabHost]:
         """What there is."""
-        return [
-            LabHost(c.name.lower(), s.url, c.cpus, c.memory_mb, slots)
-            for c, s, slots in zip(self.computers, self.servers, self._slots, strict=True)
-        ]
+        return [host for host, _ in self._hosts]
 
     def inventory_yaml(self) -> str:
         """An inventory of these servers."""
@@ -96,19 +116,21 @@ class Lab:
         if self._ca:
             lines.append(f"    ansible_winrm_ca_trust_path: {self._ca}")
         lines.append("  hosts:")
-        for number, (host, server) in enumerate(zip(self.hosts, self.servers, strict=True)):
-            first = 8554 + 100 * number
+        # They share one address, so that each needs ports of its own.
+        ports = min(100, (65536 - _FIRST_PORT) // max(1, len(self._hosts)))
+        for number, (host, server) in enumerate(self._hosts):
+            first = _FIRST_PORT + ports * number
             lines += [
                 f"    {host.name}:",
                 f"      ansible_host: {server.host}",
                 f"      ansible_port: {server.port}",
                 f"      orchestrator_slots: {host.slots}",
-                f"      orchestrator_ports: {first}-{first + 99}",
+                f"      orchestrator_ports: {first}-{first + ports - 1}",
             ]
         return "\n".join(lines) + "\n"
 
     def __enter__(self) -> Self:
-        for server in self.servers:
+        for _, server in self._hosts:
             server.start()
         return self
 
@@ -118,9 +140,14 @@ class Lab:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for server in self.servers:
+        for _, server in self._hosts:
             server.stop()
         self._folder.cleanup()
+
+
+def _host(number: int, url: str) -> LabHost:
+    cpus, memory_mb, slots = _SIZES[number % len(_SIZES)]
+    return LabHost(f"game-{number + 1:02}", url, cpus, memory_mb, slots)
 
 
 def build_computer(

@@ -10,7 +10,10 @@ from bench.__main__ import MEASUREMENTS
 from bench.polling import poll_script
 
 ROOT = Path(__file__).resolve().parents[2]
-TINY = "--rounds=1 --calls=2 --ansible-rounds=0 --servers=3 --endurance-calls=20 --faults=0"
+TINY = (
+    "--rounds=1 --calls=2 --ansible-rounds=0 --servers=3 --interval=1 --intervals=2 "
+    "--endurance-calls=20 --faults=0"
+)
 
 
 def test_every_measurement_prints_its_table_in_a_tiny_size() -> None:
