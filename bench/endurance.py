@@ -83,7 +83,7 @@ def _calls(lab: LabProcess, calls: int) -> Report:
             if number // len(names) % _SCRIPT_EVERY == 0:
                 gateway.find_launches(server)
             else:
-                gateway.query(server, CPU)
+                gateway.query(server, CPU.wql)
         except ServerCallError as error:
             errors[error.code] += 1
 
@@ -120,7 +120,7 @@ def _faults(lab: LabProcess, faults: int) -> Report:
 
     def meet(gateway: WinrmGateway, number: int) -> None:
         kind, server = inject(number), names[number % len(names)]
-        calls: list[Callable[[], object]] = [lambda: gateway.query(server, CPU)]
+        calls: list[Callable[[], object]] = [lambda: gateway.query(server, CPU.wql)]
         if kind == "script":
             calls.insert(0, lambda: gateway.find_launches(server))
         for each in calls:

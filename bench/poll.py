@@ -9,7 +9,7 @@ from bench.lab import LabProcess
 from bench.peers import Ansible, Pypsrp, Pywinrm
 from bench.polling import poll_script
 from bench.report import COLUMNS, Goal, Report, cost_rows
-from orchestrator.domain.launch import LaunchOrder
+from orchestrator.domain.launch import Launch, LaunchOrder
 from orchestrator.lab.fleet import FREECIV
 from orchestrator.transport import WinrmGateway
 
@@ -21,12 +21,12 @@ def run(options: Namespace) -> list[Report]:
     with LabProcess(min(_SERVERS, options.servers)) as lab:
         name, settings = next(iter(lab.connections.items()))
         gateway = lab.gateway()
-        pids = _start_two(gateway, name)
-        script = poll_script(pids)
+        launches = _start_two(gateway, name)
+        script = poll_script([launch.pid for launch in launches])
 
         def ours(calls: int) -> None:
             for _ in range(calls):
-                gateway.probe(name)
+                gateway.observe(name, launches)
 
         pypsrp, ansible = Pypsrp(settings, script), Ansible(lab.connections, script)
         pywinrm = Pywinrm(settings, script)
@@ -57,8 +57,8 @@ def run(options: Namespace) -> list[Report]:
     return [Report(title, COLUMNS, cost_rows(costs, OURS), goals)]
 
 
-def _start_two(gateway: WinrmGateway, server: str) -> list[int]:
-    """Two games; their PIDs."""
+def _start_two(gateway: WinrmGateway, server: str) -> list[Launch]:
+    """Two games."""
     orders = [
         LaunchOrder(
             f"bench-{number}",
@@ -72,4 +72,4 @@ def _start_two(gateway: WinrmGateway, server: str) -> list[int]:
         )
         for number in range(2)
     ]
-    return [gateway.launch(server, order).launch.pid for order in orders]
+    return [gateway.launch(server, order).launch for order in orders]

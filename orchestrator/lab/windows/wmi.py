@@ -15,7 +15,7 @@ from orchestrator.lab.windows.computer import Computer, Process
 Rows = list[dict[str, Value]]
 
 
-def query(computer: Computer, text: str, namespace: str) -> list[Instance]:
+def query(computer: Computer, text: str, namespace: str = "root/cimv2") -> list[Instance]:
     """Rows of a query in a namespace, whose name WMI takes in any case and with
     either slash."""
     parsed = wql.parse(text)
