@@ -7,12 +7,15 @@ headers, and a body with a length, in chunks, or until the end.
 
 from __future__ import annotations
 
+import re
 import socket
 from dataclasses import dataclass
 
 MOST_BYTES = 64 * 1024 * 1024
 """The longest body; real ones end at MaxEnvelopeSizekb."""
 
+_CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
+_TLS_ALERT = b"\x15\x03"
 _LONGEST_HEAD = 65536
 _PIECE = 65536
 
@@ -98,7 +101,9 @@ class Reader:
         while end < 0:
             if len(buffer) > _LONGEST_HEAD:
                 raise NotHttp("headers without an end")
-            if buffer and not b"HTTP/1."[: len(buffer)] == buffer[:7]:
+            if buffer and b"HTTP/1."[: len(buffer)] != buffer[:7]:
+                if buffer.startswith(_TLS_ALERT):
+                    raise NotHttp("the port speaks TLS: write ansible_winrm_scheme: https")
                 raise NotHttp(f"it begins with {bytes(buffer[:20])!r}")
             before = len(buffer)
             self._more()
@@ -128,11 +133,10 @@ class Reader:
         body = bytearray()
         while True:
             line = self._line().split(b";")[0].strip()
-            try:
-                size = int(line, 16)
-            except ValueError:
-                raise NotHttp(f"a chunk of size {line[:20]!r}") from None
-            if size < 0 or len(body) + size > MOST_BYTES:
+            if not _CHUNK_SIZE.fullmatch(line):
+                raise NotHttp(f"a chunk of size {line[:20]!r}")
+            size = int(line, 16)
+            if len(body) + size > MOST_BYTES:
                 raise NotHttp("chunks without an end")
             if size == 0:
                 while self._line():

@@ -233,7 +233,7 @@ class Wire:
         except TimeoutError as error:
             raise ConnectTimeout("no TLS in time") from error
         except OSError as error:
-            raise CannotConnect(f"TLS broke: {_words(error)}") from error
+            raise CannotConnect(f"TLS broke, does the port speak TLS? {_words(error)}") from error
         pinned = settings.fingerprint
         if pinned and not tls.has_fingerprint(self.server_certificate(), pinned):
             raise Untrusted(tls.why_not_pinned(self.server_certificate()))

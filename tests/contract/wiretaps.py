@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -146,25 +146,29 @@ class TlsRelay(Loopback):
 
 
 def join(one: socket.socket, other: socket.socket) -> None:
-    """Pass on in both directions until one side ends."""
-
-    def back() -> None:
-        with contextlib.suppress(OSError):
-            _pass_on(other, one.sendall)
-            one.shutdown(socket.SHUT_RDWR)
-
-    thread = threading.Thread(target=back, daemon=True)
-    thread.start()
-    with contextlib.suppress(OSError):
-        _pass_on(one, other.sendall)
-    with contextlib.suppress(OSError):
-        other.shutdown(socket.SHUT_RDWR)
-    thread.join(10)
+    """Pass on in both directions until one side ends; in one thread, for TLS
+    may not be read and written by two at once."""
+    while True:
+        for ready in select.select([one, other], [], [])[0]:
+            try:
+                data = _available(ready)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                # TLS has read something of its own, such as a session's ticket.
+                continue
+            if not data:
+                return
+            (other if ready is one else one).sendall(data)
 
 
-def _pass_on(source: socket.socket, sink: Callable[[bytes], None]) -> None:
-    while data := source.recv(65536):
-        sink(data)
+def _available(sock: socket.socket) -> bytes:
+    sock.settimeout(0)
+    try:
+        data = sock.recv(65536)
+        while isinstance(sock, ssl.SSLSocket) and sock.pending():
+            data += sock.recv(65536)
+    finally:
+        sock.settimeout(None)
+    return data
 
 
 def _request(sock: socket.socket) -> bytes:
