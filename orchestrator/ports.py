@@ -106,6 +106,13 @@ class ServerGateway(Protocol):
         """Our tasks on a server, or the one of ``session_id``."""
         ...
 
+    def remove_launch(self, server: str, session_id: str, grace_seconds: int) -> StopReport:
+        """End and remove a launch that no session knows, by the server's own record.
+
+        A process that merely has its PID by now is left alone.
+        """
+        ...
+
     def observe(
         self, server: str, launches: Collection[Launch] = (), ports: Collection[int] = ()
     ) -> Observation:

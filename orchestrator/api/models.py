@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, IPvAnyAddress
 
 from orchestrator.domain.mode import Concurrency, Mode
 from orchestrator.domain.session import SessionState
@@ -17,6 +17,11 @@ def _lower(value: Any) -> Any:
 
 AnyCaseMode = Annotated[Mode, BeforeValidator(_lower)]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
+Address = Annotated[
+    IPvAnyAddress | None,
+    BeforeValidator(lambda value: value or None),
+    Field(examples=["198.51.100.7"]),
+]
 Share = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 
 
@@ -37,6 +42,7 @@ class PortalStart(Body):
         description="GamingAnywhere config, relative to the server's config directory",
         examples=["supertux.conf"],
     )
+    playerip: Address = Field(None, description="Who alone may reach the stream")
 
 
 class PortalStarted(BaseModel):
@@ -50,6 +56,8 @@ class PortalStarted(BaseModel):
     rtsp_port: int
     control_port: int
     control_proto: str
+    sunshine_port: int | None = Field(description="Where Moonlight connects, in mode sunshine")
+    sunshine_app: str | None = Field(description="The app to start there")
 
 
 class PortalEnd(Body):
@@ -151,6 +159,9 @@ class SessionBody(Body):
     mode: Mode = Field(examples=["event-driven"])
     config_file: str | None = Field(None, max_length=260)
     strategy: str | None = Field(None, max_length=64, examples=["best-fit"])
+    player_address: Address = Field(
+        None, description="IP address that alone may reach the stream", examples=["198.51.100.7"]
+    )
 
 
 class SessionView(BaseModel):
@@ -165,6 +176,8 @@ class SessionView(BaseModel):
     rtsp_url: str | None
     rtsp_port: int
     control_port: int
+    sunshine_port: int | None
+    sunshine_app: str | None
     config_file: str | None
     requested_by: str
     process: dict[str, Any] | None

@@ -50,7 +50,13 @@ def create_blueprint(services: ApiServices) -> APIBlueprint:
     )
     def start_game(body: PortalStart) -> Response:
         with _portal_names():
-            session, status = start(services, body.gameID, body.excutemode, body.configfile)
+            session, status = start(
+                services,
+                body.gameID,
+                body.excutemode,
+                body.configfile,
+                player_address=str(body.playerip) if body.playerip else None,
+            )
         return make_response(jsonify(portal_started(session)), 202 if status == 202 else 200)
 
     @routes.post(

@@ -73,7 +73,14 @@ def _add_sessions(routes: APIBlueprint, services: ApiServices) -> None:
         responses={201: SessionView, 202: SessionView, 409: Problem, 429: Problem, 502: Problem},
     )
     def create_session(body: SessionBody) -> Response:
-        session, status = start(services, body.game, body.mode, body.config_file, body.strategy)
+        session, status = start(
+            services,
+            body.game,
+            body.mode,
+            body.config_file,
+            body.strategy,
+            str(body.player_address) if body.player_address else None,
+        )
         location = url_for("v1.get_session", session_id=session.id)
         return _one(session_json(session), session.version, status, Location=location)
 

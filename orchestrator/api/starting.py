@@ -28,6 +28,7 @@ def start(
     mode: Mode,
     config_file: str | None,
     strategy: str | None = None,
+    player_address: str | None = None,
 ) -> tuple[Session, int]:
     """The session and the answer's status: 201 running, 202 not known yet."""
     session = services.start_game(
@@ -38,6 +39,7 @@ def start(
             strategy=strategy,
             requested_by=g.token.id,
             idempotency_key=IdempotencyKeys.key_of(request),
+            player_address=player_address,
         )
     )
     structlog.contextvars.bind_contextvars(session_id=session.id)

@@ -47,6 +47,7 @@ def session_json(session: Session) -> dict[str, Any]:
         "rtsp_url": session.rtsp_url,
         "rtsp_port": session.ports.stream,
         "control_port": session.ports.control,
+        **_sunshine_json(session),
         "config_file": session.config_file,
         "requested_by": session.requested_by,
         "process": process,
@@ -72,7 +73,14 @@ def portal_started(session: Session) -> dict[str, Any]:
         "rtsp_port": session.ports.stream,
         "control_port": session.ports.control,
         "control_proto": CONTROL_PROTO,
+        **_sunshine_json(session),
     }
+
+
+def _sunshine_json(session: Session) -> dict[str, Any]:
+    """What Moonlight has to be told; null in every other mode."""
+    app = session.sunshine_app
+    return {"sunshine_port": session.ports.stream if app else None, "sunshine_app": app}
 
 
 def server_json(record: ServerRecord, used: int) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def show(session: str, as_json: bool, **options: Any) -> None:
 @json_option
 def start(game: str, mode: str, config_file: str | None, as_json: bool, **options: Any) -> None:
     """Start GAME and wait until it streams."""
-    request = StartRequest(game, Mode(mode), config_file, requested_by="cli")
+    request = StartRequest(game, Mode(mode), config_file, requested_by="cli", player_address=player_address)
     with open_broker(options, calls_servers=True) as broker, _progress("starting"):
         _poll_unknown(broker)
         session = broker.start_game(request)

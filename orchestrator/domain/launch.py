@@ -43,7 +43,11 @@ def same_image(left: str, right: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class LaunchOrder:
-    """Everything ``Start-Game.ps1`` needs; docs/scripts.md lists the fields."""
+    """Everything ``Start-Game.ps1`` needs; docs/scripts.md lists the fields.
+
+    ``player_address`` is the only one that the server's firewall lets in for
+    this session; None makes no rule. ``app_name`` is for mode sunshine.
+    """
 
     session_id: str
     mode: str
@@ -58,6 +62,8 @@ class LaunchOrder:
     ready: str = "port"
     ready_timeout: int = 60
     elevated: bool = False
+    player_address: str | None = None
+    app_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

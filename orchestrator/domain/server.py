@@ -11,6 +11,10 @@ from orchestrator.domain.maintenance import MaintenanceWindow
 from orchestrator.domain.mode import Mode
 
 
+SUNSHINE_PORT = 47989
+"""Sunshine's own default; Moonlight assumes it where no port is given."""
+
+
 @dataclass(frozen=True, slots=True)
 class PortRange:
     """TCP/UDP ports a server may use for streams and control, both inclusive."""
@@ -42,6 +46,7 @@ class Server:
     ``ga_directory`` holds GamingAnywhere's programs on the server and
     ``config_directory`` its ``.conf`` files, both absolute Windows paths.
     ``poll_interval`` is in seconds, None for the broker's own.
+    ``sunshine_port`` is Sunshine's base port; its REST interface has the next.
     """
 
     name: str
@@ -57,6 +62,7 @@ class Server:
     probe: Probe = Probe.WQL
     ga_directory: str = r"C:\GamingAnywhere\bin"
     config_directory: str = r"C:\GamingAnywhere\config"
+    sunshine_port: int = SUNSHINE_PORT
     poll_interval: int | None = None
     maintenance: tuple[MaintenanceWindow, ...] = ()
 
@@ -66,8 +72,17 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class SunshineLogin:
+    """How to call the REST interface of a server's Sunshine; ``port`` is the base port."""
+
+    user: str
+    password: str = field(repr=False)
+    port: int = SUNSHINE_PORT
+
+
+@dataclass(frozen=True, slots=True)
 class Connection:
-    """How to reach a server by WinRM; the only place a password is held.
+    """How to reach a server by WinRM; with ``sunshine`` the only place of passwords.
 
     ``transport`` is one of pywinrm's names (ntlm, negotiate, basic, ssl,
     certificate, kerberos, credssp). ``ca_file`` is None for the system's CAs;
@@ -101,6 +116,7 @@ class Connection:
     channel_binding: bool = True
     credssp_mechanism: str = "auto"
     credssp_minimum_version: int = 2
+    sunshine: SunshineLogin | None = None
 
     @property
     def url(self) -> str:

@@ -124,6 +124,11 @@ class Session:
         return replace(self, updated_at=at, error=error)
 
     @property
+    def sunshine_app(self) -> str | None:
+        """The app to start in Moonlight, for mode sunshine; at ``ports.stream``."""
+        return self.game_id if self.mode is Mode.SUNSHINE else None
+
+    @property
     def rtsp_url(self) -> str | None:
         """Where the stream is, for the modes that stream by RTSP."""
         if self.mode not in {Mode.PERIODIC, Mode.EVENT_DRIVEN}:

@@ -9,10 +9,9 @@ from orchestrator.domain.game import Game, LaunchSpec
 from orchestrator.domain.launch import LaunchOrder
 from orchestrator.domain.mode import Mode
 from orchestrator.domain.server import Server
-from orchestrator.domain.session import Session
+from orchestrator.domain.session import Ports, Session
 
 STREAMING_MODES = frozenset({Mode.PERIODIC, Mode.EVENT_DRIVEN})
-LAUNCHABLE_MODES = STREAMING_MODES | {Mode.PROCESS}
 
 _CONFIG_FILE = re.compile(r"[^\x00-\x1f<>:\"|?*/\\]+(?:[/\\][^\x00-\x1f<>:\"|?*/\\]+)*")
 
@@ -20,13 +19,10 @@ _CONFIG_FILE = re.compile(r"[^\x00-\x1f<>:\"|?*/\\]+(?:[/\\][^\x00-\x1f<>:\"|?*/
 def spec_for(game: Game, mode: Mode) -> LaunchSpec:
     """How ``game`` is launched in ``mode``; InvalidRequest where it is not."""
     spec = game.modes.get(mode)
-    if spec is not None and mode in LAUNCHABLE_MODES:
-        return spec
     if spec is not None:
-        message = f"mode {mode} cannot be launched; its client starts the game by itself"
-    else:
-        offered = ", ".join(sorted(game.modes)) or "none"
-        message = f"game {game.id} has no mode {mode}; it has: {offered}"
+        return spec
+    offered = ", ".join(sorted(game.modes)) or "none"
+    message = f"game {game.id} has no mode {mode}; it has: {offered}"
     raise InvalidRequest([FieldProblem("mode", message)])
 
 
@@ -54,7 +50,14 @@ def config_file_problem(path: str) -> str | None:
     return None
 
 
-def order_for(session: Session, spec: LaunchSpec, server: Server) -> LaunchOrder:
+def sunshine_ports(server: Server) -> Ports:
+    """What a session in mode sunshine holds: where Moonlight connects, and the REST interface."""
+    return Ports(server.sunshine_port, server.sunshine_port + 1)
+
+
+def order_for(
+    session: Session, spec: LaunchSpec, server: Server, player_address: str | None = None
+) -> LaunchOrder:
     """The launch order of a reserved session."""
     streaming = session.mode in STREAMING_MODES
     config = session.config_file if streaming else None
@@ -72,4 +75,6 @@ def order_for(session: Session, spec: LaunchSpec, server: Server) -> LaunchOrder
         ready=spec.ready.value,
         ready_timeout=spec.ready_timeout,
         elevated=spec.elevated,
+        player_address=player_address,
+        app_name=session.sunshine_app,
     )

@@ -24,7 +24,12 @@ from orchestrator.domain.session import Failure, Session, SessionState
 from orchestrator.placement import find_strategy, place
 from orchestrator.ports import Clock, IdFactory, ServerGateway, UnitOfWork, UnitOfWorkFactory
 from orchestrator.services.in_flight import InFlight
-from orchestrator.services.launch_order import config_file_for, order_for, spec_for
+from orchestrator.services.launch_order import (
+    config_file_for,
+    order_for,
+    spec_for,
+    sunshine_ports,
+)
 from orchestrator.services.probe_servers import health_after
 from orchestrator.services.retry import Retry
 from orchestrator.services.snapshot import placement_request, take_snapshot
@@ -35,7 +40,8 @@ class StartRequest:
     """What a caller asks for.
 
     ``idempotency_key`` makes a repeated request of the same ``requested_by``
-    find the first one's session, even after a crash.
+    find the first one's session, even after a crash. ``player_address`` is who
+    alone may reach the stream; None leaves the server's firewall as it is.
     """
 
     game_id: str
@@ -44,6 +50,7 @@ class StartRequest:
     strategy: str | None = None
     requested_by: str = ""
     idempotency_key: str | None = None
+    player_address: str | None = None
 
 
 class StartGame:
@@ -115,6 +122,8 @@ class StartGame:
             view = snapshot.views[decision.chosen]
             ports = view.free_ports()
             assert ports is not None, "the ports_free filter let it through"
+            if request.mode is Mode.SUNSHINE:
+                ports = sunshine_ports(view.server)
             now = self._clock.now()
             session = Session(
                 id=session_id,
@@ -134,7 +143,7 @@ class StartGame:
             uow.sessions.reserve(session, snapshot.versions[decision.chosen])
             self._note(uow, session, "session_reserved", f"reserved on {session.server}")
             uow.commit()
-        return session, order_for(session, spec, view.server)
+        return session, order_for(session, spec, view.server, request.player_address)
 
     def _confirm(self, session_id: str, report: LaunchReport) -> Session:
         with self._units() as uow:

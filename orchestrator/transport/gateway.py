@@ -97,7 +97,11 @@ class WinrmGateway:
             "Ready": order.ready,
             "ReadyTimeoutSec": order.ready_timeout,
             "Elevated": order.elevated,
+            "PlayerAddress": order.player_address,
+            "AppName": order.app_name,
         }
+        if order.mode == "sunshine":
+            parameters["Sunshine"] = self._sunshine(server)
         answer = self._run(server, "Start-Game", parameters, order.ready_timeout)
         with _reading(server, "Start-Game"):
             return LaunchReport(
@@ -112,7 +116,11 @@ class WinrmGateway:
         self, server: str, session_id: str, launch: Launch | None, grace_seconds: int
     ) -> StopReport:
         """Run Stop-Game."""
-        parameters: dict[str, object] = {"SessionId": session_id, "GraceSec": grace_seconds}
+        parameters: dict[str, object] = {
+            "SessionId": session_id,
+            "GraceSec": grace_seconds,
+            "Sunshine": self._sunshine(server),
+        }
         if launch is not None:
             parameters |= {
                 "ProcessId": launch.pid,
@@ -121,6 +129,17 @@ class WinrmGateway:
             }
         answer = self._run(server, "Stop-Game", parameters, grace_seconds)
         with _reading(server, "Stop-Game"):
+            return StopReport(EndedHow(answer.data["how"]), answer.warnings)
+
+    def remove_launch(self, server: str, session_id: str, grace_seconds: int) -> StopReport:
+        """Run Remove-Launch."""
+        parameters = {
+            "SessionId": session_id,
+            "GraceSec": grace_seconds,
+            "Sunshine": self._sunshine(server),
+        }
+        answer = self._run(server, "Remove-Launch", parameters, grace_seconds)
+        with _reading(server, "Remove-Launch"):
             return StopReport(EndedHow(answer.data["how"]), answer.warnings)
 
     def find_launches(self, server: str, session_id: str | None = None) -> Sequence[FoundLaunch]:
@@ -208,6 +227,14 @@ class WinrmGateway:
             each.calls.close()
             each.polls.close()
         self._watchdog.close()
+
+    def _sunshine(self, server: str) -> dict[str, object] | None:
+        """What the scripts need to call the server's Sunshine."""
+        connection = self._connections.get(server)
+        login = connection.sunshine if connection is not None else None
+        if login is None:
+            return None
+        return {"port": login.port, "user": login.user, "password": login.password}
 
     def _ask(
         self, server: str, wql: str, deadline: Deadline, namespace: str, *, polling: bool = False

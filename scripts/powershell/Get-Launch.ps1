@@ -15,6 +15,7 @@
 #>
 # Needs: Common.ps1
 # Needs: Process.ps1
+# Needs: Firewall.ps1
 # Needs: Session.ps1
 # Needs: Launch.ps1
 #Requires -Version 5.1
@@ -24,10 +25,15 @@ param(
     [string] $SessionId
 )
 
-$tasks = @(Get-SessionTask $SessionId | Where-Object { $_.TaskName -match '^[A-Za-z0-9-]{1,64}$' })
+$tasks = @(Get-SessionTask $SessionId)
+if ($SessionId) { $tasks += @(Get-SessionTask "$SessionId.game") }
+$tasks = @($tasks | Where-Object { $_.TaskName -match '^[A-Za-z0-9-]{1,64}(\.game)?$' } | Sort-Object -Property TaskName)
+$names = @($tasks | ForEach-Object { $_.TaskName })
 $snapshot = @(Get-ProcessSnapshot)
 $launches = @(foreach ($task in $tasks) {
-    $record = Get-SessionRecord $task.TaskName $task
+    $session = $task.TaskName -replace '\.game$', ''
+    if ($session -ne $task.TaskName -and $names -contains $session) { continue }
+    $record = Get-SessionRecord $session $task
     $found = Get-LaunchState $record $task $snapshot
     $launch = [ordered]@{ session_id = $record.session_id; state = $found.State; pid = $null; created_at = $null; image = $null }
     if ($null -ne $found.Launch) {

@@ -135,28 +135,19 @@ function Get-TaskRecord {
     $record.program = ([string](Get-OptionalProperty $action 'Execute' '')).Trim('"')
     $line = [string](Get-OptionalProperty $action 'Arguments' '')
     $leaf = Get-LeafName $record.program
-    if ($leaf -eq 'ga-server-periodic.exe') { $record.mode = 'periodic' }
+    if ($line -eq '/c rem sunshine') { $record.mode = 'sunshine' }
+    elseif ($leaf -eq 'ga-server-periodic.exe') { $record.mode = 'periodic' }
     elseif ($leaf -eq 'ga-server-event-driven.exe') { $record.mode = 'event-driven' }
     else { $record.game = $record.program }
-    if ($record.mode -ne 'process') {
+    if ($record.mode -eq 'periodic' -or $record.mode -eq 'event-driven') {
         $record.config = $line.Trim('"')
         $record.marker = $record.config
         $record.ready = 'port'
-        $record.stream_port = Get-ConfigPort $record.config
+        $record.stream_port = [int]('0' + ((Get-ConfigValue $record.config 'server-port') -replace '\D', ''))
     }
-    $record.started_at = Get-TaskStart $SessionId
+    $record.has_rule = $true
+    $record.started_at = Get-TaskStart ([string](Get-OptionalProperty $Task 'TaskName' $SessionId))
     return $record
-}
-
-function Get-ConfigPort {
-    # The last server-port of a config, or 0.
-    param([string] $Config)
-    $port = 0
-    if (-not $Config -or -not (Test-Path -LiteralPath $Config)) { return $port }
-    foreach ($line in @(Get-Content -LiteralPath $Config)) {
-        if ($line -match '^\s*server-port\s*=\s*(\d+)') { $port = [int]$Matches[1] }
-    }
-    return $port
 }
 
 function Get-TaskStart {

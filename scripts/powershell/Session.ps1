@@ -1,8 +1,8 @@
 <#
 .SYNOPSIS
-    What a session has on a server: tasks, record, config copy, log, desktop.
+    What a session has on a server: tasks, record, config copy, log, rules.
 .DESCRIPTION
-    Needs Common.ps1 and Process.ps1. A session's main task is
+    Needs Common.ps1, Process.ps1 and Firewall.ps1. A session's main task is
     \Orchestrator\<session id>; helpers have the same name with a dot and a
     word after it. Its record is <session id>.json under Orchestrator in the
     program data folder: what was expected before the start and what was found
@@ -111,40 +111,6 @@ function Remove-SessionTask {
     return $true
 }
 
-function Find-Desktop {
-    # Who is at the desktop: User (DOMAIN\name), SessionId (or null), IsLocked.
-    # The owner of explorer.exe tells, the console's before one of a remote
-    # desktop; Win32_ComputerSystem helps where Explorer is not the shell.
-    param([object[]] $Snapshot)
-    $console = ''
-    try { $console = [string](Get-OptionalProperty (Get-CimInstance -ClassName Win32_ComputerSystem -ErrorAction Stop | Select-Object -First 1) 'UserName' '') }
-    catch { Write-Verbose "console user: $($_.Exception.Message)" }
-    $desktops = @(foreach ($shell in $Snapshot) {
-        if ($shell.Name -ne 'explorer.exe' -or [string]$shell.SessionId -eq '0') { continue }
-        [pscustomobject]@{ User = Get-ProcessOwner $shell; SessionId = $shell.SessionId }
-    })
-    $chosen = @($desktops | Where-Object { $_.User -and $_.User -eq $console }) +
-        @($desktops | Where-Object { $_.User } | Sort-Object -Property SessionId) +
-        @($desktops | Where-Object { $console } | ForEach-Object { [pscustomobject]@{ User = $console; SessionId = $_.SessionId } })
-    if ($chosen.Count -eq 0 -and $console) { $chosen = @([pscustomobject]@{ User = $console; SessionId = $null }) }
-    if ($chosen.Count -eq 0) {
-        throw (New-Failure 'desktop_missing' "nobody is logged on at the desktop: log the player's account on, or set up autologon")
-    }
-    $locked = @($Snapshot | Where-Object { $_.Name -eq 'LogonUI.exe' -and [string]$_.SessionId -eq [string]$chosen[0].SessionId })
-    return [pscustomobject]@{ User = $chosen[0].User; SessionId = $chosen[0].SessionId; IsLocked = ($locked.Count -gt 0) }
-}
-
-function Get-ProcessOwner {
-    # DOMAIN\name of a process's owner, or empty where Windows does not tell.
-    param([object] $Process)
-    try { $owner = Invoke-CimMethod -InputObject $Process.Source -MethodName GetOwner -ErrorAction Stop }
-    catch { return '' }
-    $user = [string](Get-OptionalProperty $owner 'User' '')
-    $domain = [string](Get-OptionalProperty $owner 'Domain' '')
-    if ($user -and $domain) { return "$domain\$user" }
-    return $user
-}
-
 function Get-RecordFolder {
     # Where records and logs are.
     $root = [string]$env:ProgramData
@@ -248,6 +214,7 @@ function New-Record {
         known           = [object[]]@()
         launch          = $null
         companions      = [object[]]@()
+        has_rule        = $false
     }
 }
 
@@ -275,6 +242,26 @@ function Get-SessionConfigPath {
     return (Join-WindowsPath (Get-ParentPath $ConfigPath) "$stem.$SessionId.conf")
 }
 
+function Get-ConfigValue {
+    # The last value of a key in a GamingAnywhere config, includes taken in
+    # place, or empty. A comment ends a value.
+    param([string] $Config, [string] $Key, [int] $Depth = 0)
+    $value = ''
+    if (-not $Config -or $Depth -gt 8 -or -not (Test-Path -LiteralPath $Config -PathType Leaf)) { return $value }
+    foreach ($line in @(Get-Content -LiteralPath $Config)) {
+        if ($line -notmatch '^\s*([^#;=\s]+)\s*=\s*([^#;]*?)\s*(?:[#;].*)?$') { continue }
+        $name, $text = $Matches[1], $Matches[2]
+        if ($name -ceq $Key -and $text) { $value = $text }
+        elseif ($name -ceq 'include' -and $text) {
+            $file = $text.Replace('/', '\')
+            if (-not (Test-AbsolutePath $file)) { $file = Join-WindowsPath (Get-ParentPath $Config) $file }
+            $inner = Get-ConfigValue $file $Key ($Depth + 1)
+            if ($inner) { $value = $inner }
+        }
+    }
+    return $value
+}
+
 function Remove-SessionFile {
     # Removes a session's record, log and config copy. Answers what could not be.
     param([string] $SessionId, [string] $Config)
@@ -288,13 +275,17 @@ function Remove-SessionFile {
 }
 
 function Remove-SessionTrace {
-    # Removes a session's files and tasks, the main task last because it is the
-    # lock. Answers whether a task was there (Removed) and what is left (Warnings).
-    param([string] $SessionId, [string] $Config, [bool] $IsStopped)
+    # Removes a session's rules, files and tasks, the main task last because it
+    # is the lock. Answers whether a task was there (Removed) and what is left
+    # (Warnings).
+    param([string] $SessionId, [object] $Record, [bool] $IsStopped)
     $removed = $false
+    $config = ''
+    if ($null -ne $Record) { $config = $Record.config }
     $warnings = @()
+    if ($null -eq $Record -or $Record.has_rule) { $warnings += @(Remove-PlayerRule $SessionId) }
     foreach ($name in @("$SessionId.close", "$SessionId.game", $SessionId)) {
-        if ($name -eq $SessionId) { $warnings += @(Remove-SessionFile $SessionId $Config) }
+        if ($name -eq $SessionId) { $warnings += @(Remove-SessionFile $SessionId $config) }
         try { $removed = (Remove-SessionTask $name $IsStopped) -or $removed }
         catch { $warnings += "the task $TaskFolder$name could not be removed: $($_.Exception.Message)" }
     }

@@ -14,6 +14,8 @@
     periodic: the game and GamingAnywhere's capturing server beside it.
     event-driven: GamingAnywhere starts the game and hooks into it.
     process: the game alone.
+    sunshine: the game as an app of Sunshine, which starts it when the player's
+    client asks for it.
 .PARAMETER Executable
     The game's absolute path.
 .PARAMETER Arguments
@@ -38,6 +40,15 @@
     How long to wait until ready, in seconds.
 .PARAMETER Elevated
     Run with the highest privileges that the player's account has.
+.PARAMETER PlayerAddress
+    The player's IP address: the firewall lets it, and only it, reach the
+    session's ports until the session ends. Without it no rule is made.
+.PARAMETER AppName
+    The app's name in Sunshine, for mode sunshine. An app that is there already
+    is used as it is.
+.PARAMETER Sunshine
+    For mode sunshine: an object with port (Sunshine's base port), user and
+    password of its REST interface.
 .OUTPUTS
     A dictionary with session_id, pid, created_at, image, companions,
     desktop_user, windows_session, task and stream_port.
@@ -46,9 +57,13 @@
 #>
 # Needs: Common.ps1
 # Needs: Process.ps1
+# Needs: Firewall.ps1
 # Needs: Session.ps1
+# Needs: Desktop.ps1
 # Needs: Launch.ps1
+# Needs: Order.ps1
 # Needs: Start.ps1
+# Needs: Sunshine.ps1
 #Requires -Version 5.1
 [CmdletBinding(SupportsShouldProcess = $true)]
 param(
@@ -57,7 +72,7 @@ param(
     [string] $SessionId,
 
     [Parameter(Mandatory = $true)]
-    [ValidateSet('periodic', 'event-driven', 'process')]
+    [ValidateSet('periodic', 'event-driven', 'process', 'sunshine')]
     [string] $Mode,
 
     [Parameter(Mandatory = $true)]
@@ -85,34 +100,43 @@ param(
     [ValidateRange(1, 3600)]
     [int] $ReadyTimeoutSec = 60,
 
-    [bool] $Elevated = $false
+    [bool] $Elevated = $false,
+
+    [string] $PlayerAddress,
+
+    [string] $AppName,
+
+    [object] $Sunshine
 )
 
 $order = [pscustomobject]@{
-    SessionId   = $SessionId
-    Mode        = $Mode
-    Executable  = ConvertTo-WindowsPath $Executable
-    Arguments   = @($Arguments)
-    Directory   = ConvertTo-WindowsPath $WorkingDirectory
-    Environment = @($Environment)
-    GaDirectory = ConvertTo-WindowsPath $GaDirectory
-    ConfigPath  = ConvertTo-WindowsPath $ConfigPath
-    StreamPort  = $StreamPort
-    ControlPort = $ControlPort
-    Ready       = $Ready
-    Elevated    = $Elevated
-    Deadline    = [datetime]::UtcNow.AddSeconds($ReadyTimeoutSec)
-    Warnings    = New-Object System.Collections.ArrayList
+    SessionId     = $SessionId
+    Mode          = $Mode
+    Executable    = ConvertTo-WindowsPath $Executable
+    Arguments     = @($Arguments)
+    Directory     = ConvertTo-WindowsPath $WorkingDirectory
+    Environment   = @($Environment)
+    GaDirectory   = ConvertTo-WindowsPath $GaDirectory
+    ConfigPath    = ConvertTo-WindowsPath $ConfigPath
+    StreamPort    = $StreamPort
+    ControlPort   = $ControlPort
+    Ready         = $Ready
+    Elevated      = $Elevated
+    PlayerAddress = ([string]$PlayerAddress).Trim()
+    AppName       = $AppName
+    Sunshine      = $Sunshine
+    Deadline      = [datetime]::UtcNow.AddSeconds($ReadyTimeoutSec)
+    Warnings      = New-Object System.Collections.ArrayList
 }
 Assert-Order $order
 
-$existing = @(Get-SessionTask $SessionId)
-if ($existing.Count -gt 0) { return (Resume-Launch $order) }
+$task = Get-SessionTask $SessionId | Select-Object -First 1
+if ($null -ne $task -and $Mode -ne 'sunshine') { return (Resume-Launch $order) }
 
 Assert-File $order
 $snapshot = @(Get-ProcessSnapshot)
 $desktop = Find-Desktop $snapshot
-if ($desktop.IsLocked) { $null = $order.Warnings.Add("the desktop of $($desktop.User) looks locked: input may not reach the game") }
+if ($Mode -eq 'sunshine') { return (Start-Sunshine $order $desktop $snapshot $task) }
 Assert-PortFree $order $snapshot
 $record = New-LaunchRecord $order $desktop
 if (-not $PSCmdlet.ShouldProcess("$TaskFolder$SessionId", "Start $($order.Executable)")) {

@@ -1,6 +1,6 @@
 <#
 .SYNOPSIS
-    Ends a session's processes and removes its tasks and files.
+    Ends a session's processes and removes its tasks, firewall rules and files.
 .DESCRIPTION
     Ends only what is the session's: a process counts by PID, creation time and
     image together. Windows are asked to close by a second task in the player's
@@ -18,6 +18,8 @@
     Executable of the launch, full path or name.
 .PARAMETER GraceSec
     How long a window may take to close before force, in seconds.
+.PARAMETER Sunshine
+    For a session in mode sunshine: port, user and password of Sunshine.
 .OUTPUTS
     A dictionary with session_id, how (graceful, forced or already_gone) and
     ended, a list of pid and image.
@@ -26,8 +28,13 @@
 #>
 # Needs: Common.ps1
 # Needs: Process.ps1
+# Needs: Firewall.ps1
 # Needs: Session.ps1
+# Needs: Desktop.ps1
 # Needs: Launch.ps1
+# Needs: Order.ps1
+# Needs: Start.ps1
+# Needs: Sunshine.ps1
 # Needs: Stop.ps1
 #Requires -Version 5.1
 [CmdletBinding(SupportsShouldProcess = $true)]
@@ -44,28 +51,21 @@ param(
     [string] $Image,
 
     [ValidateRange(0, 600)]
-    [int] $GraceSec = 10
+    [int] $GraceSec = 10,
+
+    [object] $Sunshine
 )
 
 $asked = New-AskedIdentity $ProcessId $CreatedAt $Image
 $task = Get-SessionTask $SessionId | Select-Object -First 1
 $record = Get-SessionRecord $SessionId $task
+if ($null -ne $record -and $record.mode -eq 'sunshine') {
+    if (-not $PSCmdlet.ShouldProcess("$TaskFolder$SessionId", 'End the session')) { return (Format-Untouched $SessionId) }
+    return (Stop-Sunshine $SessionId $record $asked $Sunshine)
+}
 $snapshot = @(Get-ProcessSnapshot)
 $roots = @(Get-SessionRoot $record $snapshot $asked)
 if ($null -ne $asked) { Assert-Identity $SessionId $asked $record $roots $snapshot }
 
-if (-not $PSCmdlet.ShouldProcess("$TaskFolder$SessionId", 'End the session')) {
-    return [ordered]@{ changed = $false; warnings = [object[]]@(); session_id = $SessionId; how = 'already_gone'; ended = [object[]]@() }
-}
-$outcome = Stop-Session $SessionId $record $roots $GraceSec
-$config = ''
-if ($null -ne $record) { $config = $record.config }
-$isUnknown = $null -eq $asked -and ($null -eq $record -or $null -eq $record.launch)
-$trace = Remove-SessionTrace $SessionId $config $isUnknown
-return [ordered]@{
-    changed    = $outcome.Ended.Count -gt 0 -or $trace.Removed
-    warnings   = [object[]]@($outcome.Warnings + $trace.Warnings)
-    session_id = $SessionId
-    how        = $outcome.How
-    ended      = [object[]]@($outcome.Ended | ForEach-Object { [ordered]@{ pid = $_.Id; image = Get-Image $_ } })
-}
+if (-not $PSCmdlet.ShouldProcess("$TaskFolder$SessionId", 'End the session')) { return (Format-Untouched $SessionId) }
+return (Complete-Stop $SessionId $record $roots $asked $GraceSec)

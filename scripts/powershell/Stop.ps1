@@ -1,8 +1,9 @@
 <#
 .SYNOPSIS
-    The steps of an end, for Stop-Game.ps1.
+    The steps of an end, for Stop-Game.ps1 and Remove-Launch.ps1.
 .DESCRIPTION
-    Needs Common.ps1, Process.ps1, Session.ps1 and Launch.ps1.
+    Needs Common.ps1, Process.ps1, Firewall.ps1, Session.ps1, Desktop.ps1 and
+    Launch.ps1.
 .OUTPUTS
     None; it defines functions.
 .EXAMPLE
@@ -37,16 +38,24 @@ function Assert-Identity {
     # is not, nothing is ended; and where nothing of the session lives either,
     # its task and files are of no more use.
     param([string] $SessionId, [object] $Asked, [object] $Record, [object[]] $Root, [object[]] $Snapshot)
+    $problem = Get-IdentityProblem $Asked $Snapshot
+    if ($null -eq $problem) { return }
+    if (-not $WhatIfPreference -and @(Get-ProcessTree $Snapshot $Root).Count -eq 0) {
+        $null = Remove-SessionTrace $SessionId $Record $false
+    }
+    throw $problem
+}
+
+function Get-IdentityProblem {
+    # The failure to throw where a process has the PID that was asked for but is
+    # another one; else null.
+    param([object] $Asked, [object[]] $Snapshot)
+    if ($null -eq $Asked) { return $null }
     $process = $Snapshot | Where-Object { $_.Id -eq $Asked.Id } | Select-Object -First 1
-    if ($null -eq $process -or (Test-SameProcess $process $Asked)) { return }
+    if ($null -eq $process -or (Test-SameProcess $process $Asked)) { return $null }
     $now = "$(Get-Image $process), created $(Format-UtcTime $process.Created)"
     $wanted = "$($Asked.Image), created $(Format-UtcTime $Asked.Created)"
-    if (-not $WhatIfPreference -and @(Get-ProcessTree $Snapshot $Root).Count -eq 0) {
-        $config = ''
-        if ($null -ne $Record) { $config = $Record.config }
-        $null = Remove-SessionTrace $SessionId $config $false
-    }
-    throw (New-Failure 'identity_mismatch' "PID $($process.Id) is $now, not $wanted; nothing was ended")
+    return (New-Failure 'identity_mismatch' "PID $($process.Id) is $now, not $wanted; nothing was ended")
 }
 
 function Stop-Session {
@@ -95,4 +104,27 @@ function Close-Window {
         if (@(Get-ProcessTree @(Get-ProcessSnapshot) $Root).Count -eq 0) { return }
         Start-Sleep -Milliseconds 200
     }
+}
+
+function Complete-Stop {
+    # Ends a session's processes, removes its traces, and says what was done.
+    # What a task runs is ended through the task only where no process of the
+    # session was ever known.
+    param([string] $SessionId, [object] $Record, [object[]] $Root, [object] $Asked, [int] $GraceSec)
+    $outcome = Stop-Session $SessionId $Record $Root $GraceSec
+    $isUnknown = $null -eq $Asked -and ($null -eq $Record -or $null -eq $Record.launch)
+    $trace = Remove-SessionTrace $SessionId $Record $isUnknown
+    return [ordered]@{
+        changed    = $outcome.Ended.Count -gt 0 -or $trace.Removed
+        warnings   = [object[]]@($outcome.Warnings + $trace.Warnings)
+        session_id = $SessionId
+        how        = $outcome.How
+        ended      = [object[]]@($outcome.Ended | ForEach-Object { [ordered]@{ pid = $_.Id; image = Get-Image $_ } })
+    }
+}
+
+function Format-Untouched {
+    # The answer of a stop that was only asked what it would do.
+    param([string] $SessionId)
+    return [ordered]@{ changed = $false; warnings = [object[]]@(); session_id = $SessionId; how = 'already_gone'; ended = [object[]]@() }
 }
