@@ -81,6 +81,7 @@ class FakeGateway:
         self.states: dict[str, FoundState] = {}
         self.orders: list[LaunchOrder] = []
         self.stops: list[tuple[str, str, Launch | None]] = []
+        self.removed: list[tuple[str, str]] = []
         self.loads: dict[str, Load | ServerCallError] = {}
         self.fail_before: dict[str, ServerCallError] = {}
         self.fail_after: dict[str, ServerCallError] = {}
@@ -114,6 +115,12 @@ class FakeGateway:
             for found, launch in self.launched.get(server, {}).items()
             if session_id in (None, found)
         ]
+
+    def remove_launch(self, server: str, session_id: str, grace_seconds: int) -> StopReport:
+        self._fail(self.fail_before, "remove_launch")
+        self.removed.append((server, session_id))
+        gone = self.launched.get(server, {}).pop(session_id, None)
+        return StopReport(EndedHow.GRACEFUL if gone else EndedHow.ALREADY_GONE)
 
     def observe(
         self, server: str, launches: Collection[Launch] = (), ports: Collection[int] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 import click
@@ -100,11 +101,26 @@ def show(session: str, as_json: bool, **options: Any) -> None:
     show_envvar=True,
     help="GamingAnywhere config, relative to the server's config directory; else the game's own.",
 )
+@click.option(
+    "--player-address",
+    envvar="ORCHESTRATOR_PLAYER_ADDRESS",
+    show_envvar=True,
+    help="IP address that alone may reach the stream; without it the firewall stays as it is.",
+)
 @settings_options(*FLEET)
 @json_option
-def start(game: str, mode: str, config_file: str | None, as_json: bool, **options: Any) -> None:
+def start(
+    game: str,
+    mode: str,
+    config_file: str | None,
+    player_address: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Start GAME and wait until it streams."""
-    request = StartRequest(game, Mode(mode), config_file, requested_by="cli", player_address=player_address)
+    request = StartRequest(
+        game, Mode(mode), config_file, requested_by="cli", player_address=_address(player_address)
+    )
     with open_broker(options, calls_servers=True) as broker, _progress("starting"):
         _poll_unknown(broker)
         session = broker.start_game(request)
@@ -120,6 +136,13 @@ def end(session: str, as_json: bool, **options: Any) -> None:
     with open_broker(options, calls_servers=True) as broker, _progress("ending"):
         ended = broker.end_game(session)
     _print(ended, as_json)
+
+
+def _address(text: str | None) -> str | None:
+    try:
+        return str(ipaddress.ip_address(text)) if text else None
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not an IP address") from None
 
 
 def print_session(session: Session) -> None:

@@ -39,7 +39,12 @@ class LaunchSpec:
     concurrency: Concurrency | None = None
 
     def concurrency_in(self, mode: Mode) -> Concurrency:
-        """Whether a session of this spec shares its server's desktop."""
+        """Whether a session of this spec shares its server's desktop.
+
+        Sunshine streams one app at a time, whatever the game's entry says.
+        """
+        if mode is Mode.SUNSHINE:
+            return Concurrency.EXCLUSIVE
         return self.concurrency or default_concurrency(mode, self.hook_type)
 
 

@@ -10,7 +10,6 @@ from enum import StrEnum
 from orchestrator.domain.maintenance import MaintenanceWindow
 from orchestrator.domain.mode import Mode
 
-
 SUNSHINE_PORT = 47989
 """Sunshine's own default; Moonlight assumes it where no port is given."""
 

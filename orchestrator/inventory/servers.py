@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.domain.server import Connection, Server
+from orchestrator.domain.mode import Mode
+from orchestrator.domain.server import SUNSHINE_PORT, Connection, Server, SunshineLogin
 from orchestrator.inventory.checks import address
 from orchestrator.inventory.groups import Host
 from orchestrator.inventory.logins import login_problems
@@ -28,6 +29,7 @@ _SERVER_FIELDS = (
     "maintenance",
     "ga_directory",
     "config_directory",
+    "sunshine_port",
 )
 
 
@@ -74,6 +76,7 @@ class HostReader:
             self._problem(variable, message)
         self._check_timeouts(connection)
         self._check_room(server)
+        self._check_sunshine(server, connection)
         return None if self._wrong else InventoryEntry(server, connection)
 
     def place(self, variable: str) -> Node:
@@ -138,6 +141,7 @@ class HostReader:
             channel_binding=get("ansible_winrm_send_cbt", True),
             credssp_mechanism=get("ansible_winrm_credssp_auth_mechanism", "auto"),
             credssp_minimum_version=get("ansible_winrm_credssp_minimum_version", 2),
+            sunshine=self._sunshine(),
         )
 
     def _server(self, address: str) -> Server:
@@ -146,8 +150,19 @@ class HostReader:
             for field in _SERVER_FIELDS
             if f"orchestrator_{field}" in self._values
         }
+        if "modes" not in given and not self._values.get("orchestrator_sunshine_user"):
+            given["modes"] = frozenset(Mode) - {Mode.SUNSHINE}
         stream_address = self._values.get("orchestrator_stream_address", address)
         return Server(self._host.name, address, stream_address, **given)
+
+    def _sunshine(self) -> SunshineLogin | None:
+        user = self._values.get("orchestrator_sunshine_user")
+        password = self._values.get("orchestrator_sunshine_password")
+        if not user or not password:
+            return None
+        return SunshineLogin(
+            user, password, self._values.get("orchestrator_sunshine_port", SUNSHINE_PORT)
+        )
 
     def _endpoint(self) -> tuple[str, int]:
         scheme = self._values.get("ansible_winrm_scheme")
@@ -164,6 +179,16 @@ class HostReader:
         operation: int = get("ansible_winrm_operation_timeout_sec", 20)
         read: int = get("ansible_winrm_read_timeout_sec", 30)
         return operation, read
+
+    def _check_sunshine(self, server: Server, connection: Connection) -> None:
+        both = ("orchestrator_sunshine_user", "orchestrator_sunshine_password")
+        given = [name for name in both if self._values.get(name)]
+        if len(given) == 1:
+            other = both[1 - both.index(given[0])]
+            self._problem(given[0], f"{given[0]} is of no use alone: write {other} too")
+        elif Mode.SUNSHINE in server.modes and connection.sunshine is None:
+            message = f"mode sunshine calls Sunshine: write {both[0]} and {both[1]} too"
+            self._problem("orchestrator_modes", message)
 
     def _check_timeouts(self, connection: Connection) -> None:
         if connection.read_timeout > connection.operation_timeout:

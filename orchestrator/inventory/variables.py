@@ -225,7 +225,7 @@ _OURS = {
     "orchestrator_modes": Variable(
         checks.modes,
         "list of `periodic`, `event-driven`, `process`, `sunshine`",
-        "all modes",
+        "all; `sunshine` where its user is given",
         "[periodic, process]",
         "Modes it may run.",
     ),
@@ -285,6 +285,15 @@ _OURS = {
         r"C:\GamingAnywhere\config",
         r"D:\GA\config",
         "The games' `.conf` files.",
+    ),
+    "orchestrator_sunshine_user": Variable(
+        checks.text, "text", "none", "sunshine", "User of Sunshine's page; needed for its mode."
+    ),
+    "orchestrator_sunshine_password": Variable(
+        checks.secret, "text", "none", "!vault …", "Its password."
+    ),
+    "orchestrator_sunshine_port": Variable(
+        checks.whole(1029, 65514), "1029-65514", "47989", "48989", "Sunshine's base port."
     ),
 }
 

@@ -111,7 +111,7 @@ class SweepServers:
     def _remove(self, server: str, found: FoundLaunch, kind: str, why: str) -> Swept:
         with self._in_flight.claim(found.session_id):
             try:
-                self._gateway.stop(server, found.session_id, found.launch, 0)
+                self._gateway.remove_launch(server, found.session_id, 0)
             except ServerCallError as error:
                 note = f"{why}, but {error.code}: {error.message}"
                 return Swept(server, found.session_id, "not_ended", note)

@@ -83,7 +83,7 @@ class WinrmGateway:
 
     def launch(self, server: str, order: LaunchOrder) -> LaunchReport:
         """Run Start-Game."""
-        parameters = {
+        parameters: dict[str, object] = {
             "SessionId": order.session_id,
             "Mode": order.mode,
             "Executable": order.executable,
@@ -99,9 +99,8 @@ class WinrmGateway:
             "Elevated": order.elevated,
             "PlayerAddress": order.player_address,
             "AppName": order.app_name,
+            "Sunshine": self._sunshine(server) if order.app_name else None,
         }
-        if order.mode == "sunshine":
-            parameters["Sunshine"] = self._sunshine(server)
         answer = self._run(server, "Start-Game", parameters, order.ready_timeout)
         with _reading(server, "Start-Game"):
             return LaunchReport(

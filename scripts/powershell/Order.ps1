@@ -98,14 +98,6 @@ function Assert-PortFree {
     throw (New-Failure 'port_in_use' "port $($Order.StreamPort) is taken by $(Get-ProcessWord $owner $Snapshot)")
 }
 
-function Get-ProcessWord {
-    # A PID in words.
-    param([int] $Id, [object[]] $Snapshot)
-    $process = @($Snapshot | Where-Object { $_.Id -eq $Id }) | Select-Object -First 1
-    if ($null -eq $process) { return "PID $Id" }
-    return "$(Get-Image $process) (PID $Id)"
-}
-
 function Get-ServerProgram {
     # GamingAnywhere's program for an order's mode.
     param([object] $Order)

@@ -25,8 +25,6 @@
 # Needs: Session.ps1
 # Needs: Desktop.ps1
 # Needs: Launch.ps1
-# Needs: Order.ps1
-# Needs: Start.ps1
 # Needs: Sunshine.ps1
 # Needs: Stop.ps1
 #Requires -Version 5.1

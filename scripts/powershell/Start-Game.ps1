@@ -64,6 +64,7 @@
 # Needs: Order.ps1
 # Needs: Start.ps1
 # Needs: Sunshine.ps1
+# Needs: SunshineStart.ps1
 #Requires -Version 5.1
 [CmdletBinding(SupportsShouldProcess = $true)]
 param(
@@ -131,12 +132,13 @@ $order = [pscustomobject]@{
 Assert-Order $order
 
 $task = Get-SessionTask $SessionId | Select-Object -First 1
-if ($null -ne $task -and $Mode -ne 'sunshine') { return (Resume-Launch $order) }
+if ($null -ne $task -and $Mode -eq 'sunshine') { return (Resume-Sunshine $order $task) }
+if ($null -ne $task) { return (Resume-Launch $order) }
 
 Assert-File $order
 $snapshot = @(Get-ProcessSnapshot)
 $desktop = Find-Desktop $snapshot
-if ($Mode -eq 'sunshine') { return (Start-Sunshine $order $desktop $snapshot $task) }
+if ($Mode -eq 'sunshine') { return (Start-Sunshine $order $desktop $snapshot) }
 Assert-PortFree $order $snapshot
 $record = New-LaunchRecord $order $desktop
 if (-not $PSCmdlet.ShouldProcess("$TaskFolder$SessionId", "Start $($order.Executable)")) {

@@ -46,18 +46,6 @@ function Assert-Identity {
     throw $problem
 }
 
-function Get-IdentityProblem {
-    # The failure to throw where a process has the PID that was asked for but is
-    # another one; else null.
-    param([object] $Asked, [object[]] $Snapshot)
-    if ($null -eq $Asked) { return $null }
-    $process = $Snapshot | Where-Object { $_.Id -eq $Asked.Id } | Select-Object -First 1
-    if ($null -eq $process -or (Test-SameProcess $process $Asked)) { return $null }
-    $now = "$(Get-Image $process), created $(Format-UtcTime $process.Created)"
-    $wanted = "$($Asked.Image), created $(Format-UtcTime $Asked.Created)"
-    return (New-Failure 'identity_mismatch' "PID $($process.Id) is $now, not $wanted; nothing was ended")
-}
-
 function Stop-Session {
     # Ends the living processes of a session. Answers How, Ended and Warnings.
     param([string] $SessionId, [object] $Record, [object[]] $Root, [int] $GraceSec)

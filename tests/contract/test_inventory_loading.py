@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.domain.maintenance import MaintenanceWindow
 from orchestrator.domain.mode import Mode
-from orchestrator.domain.server import Connection, PortRange, Server
+from orchestrator.domain.server import Connection, PortRange, Server, SunshineLogin
 from orchestrator.inventory import Inventory, load_inventory, to_ansible_list
 
 
@@ -31,7 +31,8 @@ def test_defaults_are_ansibles_but_for_ntlm(tmp_path: Path) -> None:
         tmp_path, "all: {hosts: {one.example: {ansible_user: u, ansible_password: p}}}"
     ).entries
 
-    assert entry.server == Server("one.example", "one.example", "one.example")
+    modes = frozenset(Mode) - {Mode.SUNSHINE}
+    assert entry.server == Server("one.example", "one.example", "one.example", modes=modes)
     assert entry.connection == Connection("one.example", 5986, "https", "ntlm", "u", "p")
 
 
@@ -68,6 +69,9 @@ all:
       orchestrator_stream_address: 203.0.113.1
       orchestrator_ga_directory: D:\GA\bin
       orchestrator_config_directory: D:\GA\config
+      orchestrator_sunshine_user: sun
+      orchestrator_sunshine_password: moon
+      orchestrator_sunshine_port: 48989
 """
     (entry,) = _load(tmp_path, text.replace("007", "'007'")).entries
 
@@ -89,6 +93,7 @@ all:
         ),
         ga_directory=r"D:\GA\bin",
         config_directory=r"D:\GA\config",
+        sunshine_port=48989,
     )
     assert entry.connection == Connection(
         host="192.0.2.1",
@@ -103,7 +108,9 @@ all:
         read_timeout=6,
         path="/other",
         message_encryption="never",
+        sunshine=SunshineLogin("sun", "moon", 48989),
     )
+    assert "moon" not in repr(entry)
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,30 @@ def test_every_problem_is_found_at_once_and_in_order(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        (
+            ["orchestrator_modes: [sunshine]"],
+            "hosts.yml:7:27: mode sunshine calls Sunshine: write orchestrator_sunshine_user "
+            "and orchestrator_sunshine_password too",
+        ),
+        (
+            ["orchestrator_sunshine_user: s"],
+            "hosts.yml:7:35: orchestrator_sunshine_user is of no use alone: "
+            "write orchestrator_sunshine_password too",
+        ),
+        (
+            ["orchestrator_sunshine_password: s"],
+            "hosts.yml:7:39: orchestrator_sunshine_password is of no use alone: "
+            "write orchestrator_sunshine_user too",
+        ),
+    ],
+)
+def test_sunshine_needs_its_login_whole(tmp_path: Path, lines: list[str], problem: str) -> None:
+    assert _problems(_one_host(tmp_path, *lines)) == [problem]
+
+
 def test_a_wrong_value_of_a_group_is_reported_once_and_where_it_is_written(tmp_path: Path) -> None:
     (tmp_path / "group_vars").mkdir()
     text = "x: 1\nansible_port: lots\nansible_user: u\nansible_password: p\n"

@@ -267,6 +267,7 @@ def test_a_start_that_was_cut_off_is_found_and_resumed(game: Windows) -> None:
         ({"StreamPort": 0}, "bad_parameter"),
         ({"StreamPort": 70000}, "bad_parameter"),
         ({"Mode": "sunshine"}, "bad_parameter"),
+        ({"PlayerAddress": "player.example"}, "bad_parameter"),
         ({"SessionId": "../x"}, "bad_parameter"),
         ({"Environment": [{"name": "A=B", "value": "c"}]}, "bad_parameter"),
         ({"Mode": "event-driven", "Arguments": ["a#b"]}, "bad_parameter"),
@@ -292,10 +293,11 @@ def test_the_desktop_is_found_where_owners_are_not_told(game: Windows) -> None:
     assert start(game).data["desktop_user"] == "GAME01\\player"
 
 
-def test_a_locked_desktop_is_a_warning(game: Windows) -> None:
+def test_a_locked_desktop_is_known_by_its_logon_screen(game: Windows) -> None:
     game.add_process(1300, r"C:\Windows\System32\LogonUI.exe")
-    (warning,) = start(game).envelope["warnings"]
-    assert "locked" in warning
+    assert start(game).code == "desktop_locked"
+    game.change(desktop={"connection": "active", "locked": False})
+    assert start(game).envelope["ok"]
 
 
 def test_a_port_in_use_is_said(game: Windows) -> None:

@@ -107,6 +107,9 @@ class Windows:
                 "processes": [],
                 "tasks": [],
                 "listeners": [],
+                "rules": {},
+                "desktop": None,
+                "sunshine": None,
                 "denied": [],
                 "calls": [],
             }

@@ -15,18 +15,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import PureWindowsPath
+from typing import Any
 
 from orchestrator.lab.windows.clock import LabClock, RealClock
 from orchestrator.lab.windows.files import Files
 
+SUNSHINE = r"C:\Program Files\Sunshine\sunshine.exe"
+
 
 @dataclass(slots=True)
 class Desktop:
-    """The console session: who is logged on, and whether the screen is locked."""
+    """The player's session: who is logged on, whether its screen is locked or its
+    remote desktop was disconnected."""
 
     user: str | None = "player"
     session_id: int = 1
     locked: bool = False
+    disconnected: bool = False
 
 
 @dataclass(slots=True)
@@ -81,6 +86,27 @@ class Task:
         return self.process is not None and self.process.alive
 
 
+@dataclass(frozen=True, slots=True)
+class FirewallRule:
+    """An inbound rule that allows; ports as the firewall writes them."""
+
+    group: str
+    protocol: str
+    ports: tuple[str, ...]
+    remote_address: str
+
+
+@dataclass(slots=True)
+class Sunshine:
+    """A streaming host: its process, login, base port and list of apps."""
+
+    process: Process
+    user: str
+    password: str
+    port: int = 47989
+    apps: list[dict[str, Any]] = field(default_factory=list)
+
+
 Program = Callable[["Computer", Process], None]
 """What a program does when it starts: it schedules its own doings."""
 
@@ -116,6 +142,9 @@ class Computer:
         self.clients: dict[int, int] = {}
         self.missing_classes: set[str] = set()
         self.gpu_counters_stuck = False
+        self.firewall: dict[str, FirewallRule] = {}
+        self.sunshine: Sunshine | None = None
+        self.denied: set[str] = set()
         self.booted_at = self.clock.now()
         self.started = 0
         self._chance = random.Random(seed)
@@ -132,6 +161,19 @@ class Computer:
         with self._lock:
             self._settle()
             yield
+
+    def run_sunshine(self, user: str, password: str) -> Sunshine:
+        """Let Sunshine run, as its service starts it at the desktop."""
+        process = self.spawn(
+            SUNSHINE,
+            SUNSHINE,
+            parent_pid=self.service_pid,
+            session_id=self.desktop.session_id,
+            owner="SYSTEM",
+        )
+        self.sunshine = Sunshine(process, user, password, apps=[{"name": "Desktop"}])
+        self.listen(process, self.sunshine.port + 1)
+        return self.sunshine
 
     def now(self) -> datetime:
         """The present, or the moment of the happening under way."""

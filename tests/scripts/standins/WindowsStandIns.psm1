@@ -18,6 +18,10 @@
       immortal     whether it survives Stop-Process
       hidden       whether its path and command line are not told
 
+    rules holds the firewall's rules by name; desktop what Windows says of the
+    player's session (connection, locked), or null; sunshine its user, password,
+    port, apps and calls, or null where nothing answers.
+
     Environment: ORCHESTRATOR_STANDINS_STATE names the file,
     ORCHESTRATOR_STANDINS_DRIVE the folder that becomes drive C:.
 .OUTPUTS
@@ -322,4 +326,110 @@ function Stop-Process {
     }
 }
 
-Export-ModuleMember -Function New-ScheduledTaskAction, New-ScheduledTaskPrincipal, New-ScheduledTaskSettingsSet, Register-ScheduledTask, Start-ScheduledTask, Get-ScheduledTask, Get-ScheduledTaskInfo, Stop-ScheduledTask, Unregister-ScheduledTask, Get-CimInstance, Invoke-CimMethod, Get-NetTCPConnection, Stop-Process
+function New-NetFirewallRule {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory)] [string] $Name, [Parameter(Mandatory)] [string] $DisplayName, [string] $Group,
+        [ValidateSet('Inbound', 'Outbound')] [string] $Direction = 'Inbound', [ValidateSet('Allow', 'Block')] [string] $Action = 'Allow',
+        [string] $Protocol, [string[]] $LocalPort, [string[]] $RemoteAddress
+    )
+    Use-State {
+        param($state)
+        Assert-Allowed $state 'New-NetFirewallRule'
+        if ($state.rules.ContainsKey($Name)) {
+            throw (New-Refusal 'New-NetFirewallRule' 'HRESULT 0x800700b7' 'ResourceExists' 'Cannot create a file when that file already exists.')
+        }
+        $state.rules[$Name] = @{ group = $Group; direction = $Direction; action = $Action; protocol = $Protocol; ports = @($LocalPort); address = @($RemoteAddress) }
+        [pscustomobject]@{ Name = $Name }
+    }
+}
+
+function Select-Rule {
+    param($State, [string] $Name, [string] $Command)
+    Assert-Allowed $State $Command
+    if (-not $State.rules.ContainsKey($Name)) {
+        throw (New-Refusal $Command 'CmdletizationQuery_NotFound' 'ObjectNotFound' "No MSFT_NetFirewallRule objects found with property 'InstanceID' equal to '$Name'.")
+    }
+}
+
+function Get-NetFirewallRule {
+    [CmdletBinding()]
+    param([Parameter(Mandatory)] [string] $Name)
+    try {
+        Use-State {
+            param($state)
+            Select-Rule $state $Name 'Get-NetFirewallRule'
+            [pscustomobject]@{ Name = $Name; Enabled = 'True' }
+        }
+    }
+    catch { $PSCmdlet.WriteError($_) }
+}
+
+function Remove-NetFirewallRule {
+    [CmdletBinding(SupportsShouldProcess = $true)]
+    param([Parameter(Mandatory)] [string] $Name)
+    if (-not $PSCmdlet.ShouldProcess($Name)) { return }
+    Use-State {
+        param($state)
+        Select-Rule $state $Name 'Remove-NetFirewallRule'
+        $state.rules.Remove($Name)
+    }
+}
+
+function Get-DesktopStateStandIn {
+    # What Read-DesktopState of our scripts asks Windows.
+    param($SessionId)
+    Use-State {
+        param($state)
+        if ($null -eq $state.desktop) { return $null }
+        [pscustomobject]@{ Connection = $state.desktop.connection; IsLocked = $state.desktop.locked }
+    }
+}
+
+class WebFailure : System.Exception {
+    [object] $Response
+    WebFailure([string] $message, [int] $status) : base($message) { $this.Response = [pscustomobject]@{ StatusCode = $status } }
+}
+
+function Invoke-RestMethod {
+    # Sunshine's REST interface, as its versions of 2024 and later have it.
+    [CmdletBinding()]
+    param([Parameter(Mandatory)] [uri] $Uri, [string] $Method = 'Get', [hashtable] $Headers = @{}, [object] $Body, [string] $ContentType, [int] $TimeoutSec, [switch] $UseBasicParsing)
+    Use-State {
+        param($state)
+        $sunshine = $state.sunshine
+        if ($null -eq $sunshine -or $Uri.Port -ne $sunshine.port + 1) { throw [System.InvalidOperationException]::new('Unable to connect to the remote server') }
+        $state.calls += "$($Method.ToUpperInvariant()) $($Uri.AbsolutePath)"
+        $basic = 'Basic ' + [Convert]::ToBase64String([Text.Encoding]::UTF8.GetBytes("$($sunshine.user):$($sunshine.password)"))
+        if ($Headers['Authorization'] -ne $basic) { throw [WebFailure]::new('401 Unauthorized', 401) }
+        $path = $Uri.AbsolutePath.Substring(5)
+        if ($Method -ne 'Get' -and $ContentType -ne 'application/json') { throw [WebFailure]::new('400 Bad Request', 400) }
+        if ($sunshine.token -and $Method -ne 'Get' -and $Headers['X-CSRF-Token'] -ne $sunshine.token) { throw [WebFailure]::new('400 Missing CSRF token', 400) }
+        switch -Regex ("$Method $path") {
+            '^Get apps$' { return ([pscustomobject]@{ env = [pscustomobject]@{}; apps = [object[]]@($sunshine.apps | ForEach-Object { [pscustomobject]$_ }) }) }
+            '^Get csrf-token$' {
+                if (-not $sunshine.token) { throw [WebFailure]::new('404 Not Found', 404) }
+                return ([pscustomobject]@{ csrf_token = $sunshine.token })
+            }
+            '^Post apps$' {
+                $app = ConvertFrom-Json -InputObject $Body -AsHashtable
+                if ($app.index -ne -1) { throw [WebFailure]::new('400 Bad Request', 400) }
+                $app.Remove('index')
+                $sunshine.apps = @(@($sunshine.apps) + $app | Sort-Object -Property { $_.name })
+            }
+            '^Post apps/close$' {
+                foreach ($process in @($state.processes | Where-Object { (Test-Alive $_) -and $_.parent -eq $sunshine.pid })) { $process.ends = Get-Ticks }
+            }
+            '^Delete apps/(\d+)$' {
+                $index = [int]$Matches[1]
+                if ($index -ge $sunshine.apps.Count) { throw [WebFailure]::new('400 Bad Request', 400) }
+                $sunshine.apps = @(for ($i = 0; $i -lt $sunshine.apps.Count; $i++) { if ($i -ne $index) { $sunshine.apps[$i] } })
+            }
+            default { throw [WebFailure]::new('404 Not Found', 404) }
+        }
+        [pscustomobject]@{ status = $true }
+    }
+}
+
+New-Alias -Name Read-DesktopState -Value Get-DesktopStateStandIn
+Export-ModuleMember -Alias Read-DesktopState -Function New-NetFirewallRule, Get-NetFirewallRule, Remove-NetFirewallRule, Get-DesktopStateStandIn, Invoke-RestMethod, New-ScheduledTaskAction, New-ScheduledTaskPrincipal, New-ScheduledTaskSettingsSet, Register-ScheduledTask, Start-ScheduledTask, Get-ScheduledTask, Get-ScheduledTaskInfo, Stop-ScheduledTask, Unregister-ScheduledTask, Get-CimInstance, Invoke-CimMethod, Get-NetTCPConnection, Stop-Process

@@ -29,6 +29,8 @@ def test_the_portals_contract(desk: Desk) -> None:
             "rtsp_port": 8554,
             "control_port": 8555,
             "control_proto": "udp",
+            "sunshine_port": None,
+            "sunshine_app": None,
         },
     )
     wrong = desk.post(

@@ -8,6 +8,7 @@ from pathlib import PureWindowsPath
 from typing import Any
 
 from orchestrator.lab.windows.computer import Computer, Process, Task
+from orchestrator.lab.windows.scripts.outcome import ScriptError
 
 FOLDER = "\\Orchestrator\\"
 RECORDS = r"C:\ProgramData\Orchestrator"
@@ -63,6 +64,18 @@ def is_identity(process: Process, identity: dict[str, Any]) -> bool:
     return process.pid == int(identity["pid"]) and near and same
 
 
+def refuse_another(computer: Computer, identity: dict[str, Any]) -> None:
+    """identity_mismatch where another process has the PID now."""
+    process = computer.process(int(identity["pid"]))
+    if process is None or is_identity(process, identity):
+        return
+    raise ScriptError(
+        "identity_mismatch",
+        f"PID {process.pid} is {process.image}, created {moment(process.created_at)}, "
+        f"not {identity['image']}, created {identity['created_at']}",
+    )
+
+
 def record_file(session_id: str) -> str:
     """Where the server keeps what it knows of a session."""
     return rf"{RECORDS}\{session_id}.json"
@@ -89,12 +102,14 @@ def session_config(config_path: str, session_id: str) -> str:
 
 
 def remove_traces(computer: Computer, session_id: str) -> bool:
-    """Remove a session's tasks and files; whether there was anything."""
+    """Remove a session's tasks, firewall rules and files; whether a task was there."""
     record = read_record(computer, session_id)
-    found = record is not None
+    found = False
     if record is not None and record.get("config"):
         computer.files.remove(record["config"])
     computer.files.remove(record_file(session_id))
+    for protocol in ("TCP", "UDP"):
+        computer.firewall.pop(f"Orchestrator-{session_id}-{protocol}", None)
     for path in (task_path(session_id), game_task_path(session_id)):
         found = computer.tasks.pop(path, None) is not None or found
     return found

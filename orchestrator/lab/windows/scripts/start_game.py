@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from pathlib import PureWindowsPath
 from typing import Any
@@ -10,7 +11,9 @@ from orchestrator.lab.windows.computer import Computer, Process, Task
 from orchestrator.lab.windows.programs import EVENT_DRIVEN, PERIODIC
 from orchestrator.lab.windows.runs import ThreadedRun
 from orchestrator.lab.windows.scripts import launch
+from orchestrator.lab.windows.scripts.firewall import open_to_player
 from orchestrator.lab.windows.scripts.outcome import ScriptError
+from orchestrator.lab.windows.scripts.sunshine import resume_sunshine, start_sunshine
 
 _APPEARS = 15.0
 """Seconds until a process that was started must be there."""
@@ -19,9 +22,12 @@ _APPEARS = 15.0
 def start_game(run: ThreadedRun, params: Mapping[str, Any]) -> dict[str, Any]:
     """Start a session's game, or return the launch that it has."""
     start = _Start(run, params)
+    start.check_parameters()
     if launch.task_path(start.session_id) in run.computer.tasks:
-        return start.join()
+        return resume_sunshine(run.computer, params) if start.mode == "sunshine" else start.join()
     start.check()
+    if start.mode == "sunshine":
+        return start_sunshine(run.computer, params, run.computer.desktop.user or "")
     try:
         return start.begin()
     except ScriptError:
@@ -43,25 +49,50 @@ class _Start:
 
     def check(self) -> None:
         """Everything that must be there before anything is changed."""
-        if self.computer.desktop.user is None:
-            raise ScriptError("desktop_missing", "nobody is logged on at the desktop")
-        if self.mode != "process":
-            program = rf"{self.params['GaDirectory']}\{self._server_program()}"
-            self._must_exist(program, "ga_missing")
-            self._must_exist(self.params["ConfigPath"], "config_missing")
         self._must_exist(self.params["Executable"], "executable_missing")
         folder = self.params.get("WorkingDirectory")
         if folder and not self.computer.files.is_folder(folder):
             raise ScriptError("working_directory_missing", f"{folder} does not exist")
+        if self.mode not in {"process", "sunshine"}:
+            program = rf"{self.params['GaDirectory']}\{self._server_program()}"
+            self._must_exist(program, "ga_missing")
+            self._must_exist(self.params["ConfigPath"], "config_missing")
+        self._check_desktop()
+        if self.mode == "sunshine":
+            return
         with self.computer.look():
             owner = self.computer.listeners.get(self.port)
         if self.waits_for_port and owner is not None:
             raise ScriptError("port_in_use", f"PID {owner} listens on port {self.port} already")
 
+    def check_parameters(self) -> None:
+        """What PowerShell would not find out while binding."""
+        if self.mode == "sunshine" and self.params.get("Environment"):
+            raise ScriptError("bad_parameter", "mode sunshine cannot set Environment")
+        if self.mode == "sunshine" and not self.params.get("AppName"):
+            raise ScriptError("bad_parameter", "mode sunshine needs AppName")
+        if self.waits_for_port and not self.port:
+            raise ScriptError("bad_parameter", "Ready port needs a StreamPort")
+        try:
+            if self.params.get("PlayerAddress"):
+                ipaddress.ip_address(self.params["PlayerAddress"])
+        except ValueError as error:
+            raise ScriptError("bad_parameter", f"PlayerAddress: {error}") from None
+
+    def _check_desktop(self) -> None:
+        desktop = self.computer.desktop
+        if desktop.user is None:
+            raise ScriptError("desktop_missing", "nobody is logged on at the desktop")
+        if desktop.disconnected:
+            raise ScriptError("desktop_disconnected", "the remote desktop is disconnected")
+        if desktop.locked:
+            raise ScriptError("desktop_locked", "the desktop is locked")
+
     def begin(self) -> dict[str, Any]:
         """Register, start, find, wait until ready."""
+        task = self._register()
+        open_to_player(self.computer, self.params)
         config = self._copy_config()
-        task = self._register(config)
         record = {"mode": self.mode, "port": self.port, "config": config}
         record["waits_for_port"] = self.waits_for_port
         launch.write_record(self.computer, self.session_id, record)
@@ -133,15 +164,16 @@ class _Start:
         self.computer.files.write(copy, content + "\r\n".join(lines).encode("ascii"))
         return copy
 
-    def _register(self, config: str | None) -> Task:
+    def _register(self) -> Task:
         directory = self.params.get("GaDirectory", "")
-        if config is None:
+        if self.mode == "process":
             executable = self.params["Executable"]
             argument = " ".join(_quote(each) for each in self.params.get("Arguments") or [])
             directory = self.params.get("WorkingDirectory") or str(
                 PureWindowsPath(executable).parent
             )
         else:
+            config = launch.session_config(self.params["ConfigPath"], self.session_id)
             executable, argument = rf"{directory}\{self._server_program()}", f'"{config}"'
         task = self._task(launch.task_path(self.session_id), executable, argument, directory)
         task.environment = {e["name"]: e["value"] for e in self.params.get("Environment") or []}
@@ -152,6 +184,8 @@ class _Start:
         if user is None:
             raise ScriptError("desktop_missing", "nobody is logged on at the desktop")
         elevated = bool(self.params.get("Elevated"))
+        if "Register-ScheduledTask" in self.computer.denied:
+            raise ScriptError("task_refused", f"the task {path} could not be registered: denied")
         task = Task(path, executable, argument, directory, user, elevated)
         if self.computer.tasks.setdefault(path, task) is not task:
             raise ScriptError("task_refused", f"task {path} exists already")

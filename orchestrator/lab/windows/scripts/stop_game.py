@@ -9,6 +9,7 @@ from orchestrator.lab.windows.computer import Computer, Process
 from orchestrator.lab.windows.runs import ThreadedRun
 from orchestrator.lab.windows.scripts import launch
 from orchestrator.lab.windows.scripts.outcome import ScriptError
+from orchestrator.lab.windows.scripts.sunshine import is_sunshine, stop_sunshine
 
 
 def stop_game(run: ThreadedRun, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -17,14 +18,29 @@ def stop_game(run: ThreadedRun, params: Mapping[str, Any]) -> dict[str, Any]:
     session_id: str = params["SessionId"]
     record = launch.read_record(computer, session_id) or {}
     asked = _asked(params)
+    if is_sunshine(record):
+        return stop_sunshine(computer, session_id, record, asked, params)
+    if asked is not None:
+        _refuse_another(computer, asked, session_id)
+    return end_session(run, session_id, record, asked, float(params.get("GraceSec", 10)))
+
+
+def end_session(
+    run: ThreadedRun,
+    session_id: str,
+    record: Mapping[str, Any],
+    asked: dict[str, Any] | None,
+    grace: float,
+) -> dict[str, Any]:
+    """End what lives of a session; a process that only has its PID is left alone."""
+    computer = run.computer
     identity = asked or record.get("launch")
-    _refuse_another(computer, identity, session_id)
     targets = [launch.find_identity(computer, identity)] if identity else []
     targets += [launch.find_identity(computer, each) for each in record.get("companions", [])]
     targets += [task.process for task in launch.running_tasks(computer, session_id)]
     living = _distinct([process for process in targets if process is not None and process.alive])
     ended = [process for target in living for process in computer.tree(target)]
-    how = _end(run, living, float(params.get("GraceSec", 10))) if living else "already_gone"
+    how = _end(run, living, grace) if living else "already_gone"
     found = launch.remove_traces(computer, session_id)
     return {
         "session_id": session_id,
@@ -44,17 +60,13 @@ def _asked(params: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _refuse_another(computer: Computer, identity: dict[str, Any] | None, session_id: str) -> None:
-    process = computer.process(int(identity["pid"])) if identity else None
-    if process is None or identity is None or launch.is_identity(process, identity):
-        return
-    if not any(task.running for task in launch.running_tasks(computer, session_id)):
-        launch.remove_traces(computer, session_id)
-    raise ScriptError(
-        "identity_mismatch",
-        f"PID {process.pid} is {process.image}, created {launch.moment(process.created_at)}, "
-        f"not {identity['image']}, created {identity['created_at']}",
-    )
+def _refuse_another(computer: Computer, identity: dict[str, Any], session_id: str) -> None:
+    try:
+        launch.refuse_another(computer, identity)
+    except ScriptError:
+        if not any(task.running for task in launch.running_tasks(computer, session_id)):
+            launch.remove_traces(computer, session_id)
+        raise
 
 
 def _distinct(processes: list[Process]) -> list[Process]:
