@@ -115,7 +115,7 @@ def test_an_orphan_is_ended_where_the_policy_says_so(store: Store) -> None:
     house.gateway.launched["a"] = {"unknown": ORPHAN}
     house.clock.advance(601)
     assert house.actions() == [("unknown", "orphan_ended")]
-    assert house.gateway.stops == [("a", "unknown", ORPHAN)]
+    assert house.gateway.removed == [("a", "unknown")]
     assert house.actions() == []
 
 
@@ -142,7 +142,7 @@ def test_an_end_that_fails_is_said_and_tried_again(store: Store) -> None:
     house = House(store, Orphans.END)
     house.gateway.launched["a"] = {"unknown": ORPHAN}
     house.clock.advance(timedelta(hours=1).total_seconds())
-    house.gateway.fail_before["stop"] = ServerUnreachable("gone", server="a")
+    house.gateway.fail_before["remove_launch"] = ServerUnreachable("gone", server="a")
     assert house.actions() == [("unknown", "not_ended")]
     assert house.actions() == [("unknown", "orphan_ended")]
 
