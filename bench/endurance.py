@@ -17,12 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from bench.lab import LabProcess
+from bench.lab import MEMORY, LabProcess
 from bench.process import descriptors, resident_megabytes, threads
 from bench.report import Goal, Report
 from orchestrator.domain.errors import ServerCallError
 from orchestrator.transport import WinrmGateway
-from orchestrator.transport.probe import CPU
 
 _WORKERS = 8
 _SERVERS = 48
@@ -83,7 +82,7 @@ def _calls(lab: LabProcess, calls: int) -> Report:
             if number // len(names) % _SCRIPT_EVERY == 0:
                 gateway.find_launches(server)
             else:
-                gateway.query(server, CPU.wql)
+                gateway.query(server, MEMORY)
         except ServerCallError as error:
             errors[error.code] += 1
 
@@ -120,7 +119,7 @@ def _faults(lab: LabProcess, faults: int) -> Report:
 
     def meet(gateway: WinrmGateway, number: int) -> None:
         kind, server = inject(number), names[number % len(names)]
-        calls: list[Callable[[], object]] = [lambda: gateway.query(server, CPU.wql)]
+        calls: list[Callable[[], object]] = [lambda: gateway.query(server, MEMORY)]
         if kind == "script":
             calls.insert(0, lambda: gateway.find_launches(server))
         for each in calls:

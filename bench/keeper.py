@@ -11,12 +11,12 @@ import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from bench.lab import MEMORY
 from bench.labhost import PASSWORD, USER
 from bench.process import prepare, resident_megabytes
 from orchestrator.bootstrap import default_scripts
 from orchestrator.domain.server import Connection
 from orchestrator.transport import ScriptLibrary, WinrmGateway, soap, wql
-from orchestrator.transport.probe import SYSTEM
 
 _WORKERS = 16
 
@@ -25,7 +25,7 @@ Ask = Callable[[str], object]
 
 def ours(servers: Mapping[str, Connection]) -> Ask:
     gateway = WinrmGateway(servers, ScriptLibrary(default_scripts()), probe_timeout=60)
-    return lambda name: gateway.query(name, SYSTEM.wql)
+    return lambda name: gateway.query(name, MEMORY)
 
 
 def pywinrm(servers: Mapping[str, Connection]) -> Ask:
@@ -99,7 +99,7 @@ def main() -> None:
 
 def _message(url: str) -> bytes:
     return soap.envelope(
-        url, f"{soap.ENUMERATION}/Enumerate", wql.CIMV2, wql.enumerate_body(SYSTEM.wql), 20
+        url, f"{soap.ENUMERATION}/Enumerate", wql.CIMV2, wql.enumerate_body(MEMORY), 20
     )
 
 

@@ -13,6 +13,9 @@ from orchestrator.bootstrap import default_scripts
 from orchestrator.domain.server import Connection
 from orchestrator.transport import ScriptLibrary, WinrmGateway
 
+MEMORY = "SELECT TotalVisibleMemorySize, FreePhysicalMemory FROM Win32_OperatingSystem"
+"""A question whose answer is one small row."""
+
 
 class LabProcess:
     """A lab in a process of its own; a context manager."""

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from orchestrator.lab.machine import Job, ProgramRun, Value
-from orchestrator.lab.windows import WindowsMachine, wmi
+from orchestrator.lab.windows import WindowsMachine
 from orchestrator.lab.windows.machine import WindowsJob
 from orchestrator.lab.windows.runs import FinishedRun
 
@@ -67,7 +67,7 @@ class _PollingJob(WindowsJob):
         rows = {
             name: [
                 {column: _json_value(value) for column, value in row.properties.items()}
-                for row in wmi.query(self._machine.computer, wql)
+                for row in self._machine.query(wql, "root/cimv2")
             ]
             for name, wql in queries.items()
         }

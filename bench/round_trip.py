@@ -12,10 +12,9 @@ from winrm.protocol import Protocol
 
 from bench.cost import Contender, compare
 from bench.floor import Floor
-from bench.lab import LabProcess
+from bench.lab import MEMORY, LabProcess
 from bench.report import COLUMNS, Goal, Report, cost_rows
 from orchestrator.transport import soap, wql
-from orchestrator.transport.probe import SYSTEM
 
 PYWINRM, FLOOR, OURS = "pywinrm's transport", "floor: http.client + pyspnego", "ours"
 
@@ -25,11 +24,7 @@ def run(options: Namespace) -> list[Report]:
         gateway = lab.gateway()
         ((name, settings),) = lab.connections.items()
         message = soap.envelope(
-            settings.url,
-            f"{soap.ENUMERATION}/Enumerate",
-            wql.CIMV2,
-            wql.enumerate_body(SYSTEM.wql),
-            20,
+            settings.url, f"{soap.ENUMERATION}/Enumerate", wql.CIMV2, wql.enumerate_body(MEMORY), 20
         )
         protocol = Protocol(
             settings.url,
@@ -50,7 +45,7 @@ def run(options: Namespace) -> list[Report]:
 
         def through_ours(calls: int) -> None:
             for _ in range(calls):
-                gateway.query(name, SYSTEM.wql)
+                gateway.query(name, MEMORY)
 
         costs = compare(
             lab,

@@ -24,6 +24,7 @@ from orchestrator.domain.server import Connection
 from orchestrator.transport.contexts import new_context
 from orchestrator.transport.deadline import Deadline
 from orchestrator.transport.http11 import Response
+from orchestrator.transport.ntlm_sealing import NtlmSealing
 from orchestrator.transport.refusals import (
     CannotProve,
     LoginFailed,
@@ -72,12 +73,14 @@ def log_in(wire: Wire, settings: Connection, deadline: Deadline) -> Login:
     if settings.transport == "certificate":
         return Login(_MUTUAL)
     context = _context(wire, settings, deadline)
-    scheme = _converse(wire, settings, context, deadline)
+    scheme, token = _converse(wire, settings, context, deadline)
     wanted = settings.message_encryption == "always" or (
         settings.message_encryption == "auto" and settings.scheme == "http"
     )
     protocol = _SEALED_OTHERWISE.get(scheme, _SEALED)
-    return Login(seal=Seal(context, protocol) if wanted else None)
+    if not wanted:
+        return Login()
+    return Login(seal=Seal(NtlmSealing.after(token, context) or context, protocol))
 
 
 def refusal(settings: Connection, response: Response) -> Refused:
@@ -129,9 +132,11 @@ def _context(wire: Wire, settings: Connection, deadline: Deadline) -> Any:
     return _bounded(lambda: new_context(settings, certificate), deadline)
 
 
-def _converse(wire: Wire, settings: Connection, context: Any, deadline: Deadline) -> str:
+def _converse(
+    wire: Wire, settings: Connection, context: Any, deadline: Deadline
+) -> tuple[str, bytes | None]:
     """Exchange tokens until the context is complete and the server content; the
-    scheme of HTTP it was done by."""
+    scheme of HTTP it was done by, and the last token sent."""
     scheme = "CredSSP" if settings.transport == "credssp" else "Negotiate"
     token = _step(context, None, deadline)
     for _ in range(_MOST_LEGS):
@@ -158,7 +163,7 @@ def _converse(wire: Wire, settings: Connection, context: Any, deadline: Deadline
         if not context.complete:
             message = f"the server answered {response.status} in the middle of authenticating"
             raise Refused(message)
-        return scheme
+        return scheme, token
     raise Refused("authentication did not come to an end")
 
 
