@@ -35,6 +35,8 @@ class Launch:
 
 def same_image(left: str, right: str) -> bool:
     """Compare images as Windows does, by full path where both have one."""
+    if left == right:
+        return True
     a, b = PureWindowsPath(left), PureWindowsPath(right)
     if a.parent == PureWindowsPath() or b.parent == PureWindowsPath():
         return a.name.lower() == b.name.lower()

@@ -18,6 +18,7 @@ _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
 _TLS_ALERT = b"\x15\x03"
 _LONGEST_HEAD = 65536
 _PIECE = 65536
+_HEADER = re.compile(r"^([^\s:]+):[ \t]*([^\r\n]*?)[ \t]*\r\n", re.MULTILINE)
 
 
 class NotHttp(Exception):
@@ -108,18 +109,15 @@ class Reader:
             before = len(buffer)
             self._more()
             end = buffer.find(b"\r\n\r\n", max(0, before - 3))
-        first, *lines = buffer[:end].decode("latin-1").split("\r\n")
+        first, _, lines = buffer[: end + 2].decode("latin-1").partition("\r\n")
         del buffer[: end + 4]
         words = first.split(None, 2)
         if len(words) < 2 or not words[0].startswith("HTTP/1.") or not _is_number(words[1]):
             raise NotHttp(f"it begins with {first[:40]!r}")
-        headers = []
-        for line in lines:
-            name, colon, value = line.partition(":")
-            if not colon or name != name.strip():
-                raise NotHttp(f"a header line {line[:40]!r}")
-            headers.append((name.lower(), value.strip()))
-        return int(words[1]), tuple(headers), words[0]
+        headers = tuple((name.lower(), value) for name, value in _HEADER.findall(lines))
+        if len(headers) != lines.count("\r\n"):
+            raise NotHttp(f"a header line in {lines[:200]!r}")
+        return int(words[1]), headers, words[0]
 
     def _exactly(self, size: int) -> bytes:
         buffer = self._buffer
