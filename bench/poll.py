@@ -36,7 +36,7 @@ def run(options: Namespace) -> list[Report]:
             [
                 Contender(pywinrm.name, pywinrm.call, calls),
                 Contender(pypsrp.name, pypsrp.call, calls),
-                Contender(OURS, ours, calls),
+                Contender(OURS, ours, options.calls),
             ],
             options.rounds,
         )
