@@ -7,7 +7,8 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -40,7 +41,7 @@ from orchestrator.services.start_game import StartGame
 from orchestrator.services.sweep_servers import Orphans, SweepServers
 from orchestrator.services.tokens import Tokens
 from orchestrator.store import Store
-from orchestrator.transport import ScriptLibrary, WinrmGateway
+from orchestrator.transport import ScriptLibrary, Totals, WinrmGateway
 from orchestrator.web import create_blueprint
 
 BACKGROUND_CALLS = 16
@@ -119,12 +120,15 @@ class Broker:
         self.retry = Retry(self.clock)
         self.in_flight = InFlight()
         connections = {e.server.name: e.connection for e in inventory.entries} if inventory else {}
+        self.calls = Totals()
+        """What calls to servers cost, summed up by kind; ``rows()`` gives them."""
         self.gateway = WinrmGateway(
             connections,
             ScriptLibrary(default_scripts()),
             call_timeout=settings.call_timeout,
             probe_timeout=settings.poll_timeout,
             max_connections_per_server=settings.connections_per_server,
+            on_call=self.calls,
         )
         self.pollers = ThreadExecutor(settings.poll_workers, "check")
         self.settlers = ThreadExecutor(settings.poll_workers, "reconcile")
@@ -207,11 +211,25 @@ class Broker:
             uow.idempotency.expire(self.clock.now() - timedelta(days=IDEMPOTENCY_DAYS))
             uow.commit()
 
+    @contextmanager
+    def calls_cut_off_in_time(self) -> Iterator[None]:
+        """Cut off what still waits for a server when ``stop_timeout`` has passed
+        and the block has not ended: a server that hangs never holds up an end."""
+        cutter = threading.Timer(self.settings.stop_timeout, self.gateway.close)
+        cutter.daemon = True
+        cutter.start()
+        try:
+            yield
+        finally:
+            cutter.cancel()
+            cutter.join()
+
     def close(self) -> None:
         """Close connections, pools and threads; safe to repeat."""
-        self.pollers.close()
-        self.background.close()
-        self.settlers.close()
+        with self.calls_cut_off_in_time():
+            self.pollers.close()
+            self.background.close()
+            self.settlers.close()
         self.gateway.close()
         self.store.close()
 
@@ -294,10 +312,12 @@ class BrokerServer:
         self._sweep()
 
     def stop(self) -> None:
-        """Take no new request, finish those under way, end the jobs."""
+        """Take no new request, finish those under way, end the jobs; what still
+        waits for a server after that long is cut off."""
         self._http.stop(timeout=self._broker.settings.stop_timeout)
-        self._scheduler.stop()
-        self._loop.close()
+        with self._broker.calls_cut_off_in_time():
+            self._scheduler.stop()
+            self._loop.close()
 
     def readiness(self) -> Readiness:
         """Whether requests can be answered, and what is missing."""

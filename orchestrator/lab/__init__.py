@@ -6,12 +6,14 @@ go wrong. It shares no code with the transport, so that a mistake in one shows
 in the other.
 """
 
+from orchestrator.lab.dialect import DIALECTS, Dialect, Quotas
 from orchestrator.lab.faults import Fault, FaultKind
 from orchestrator.lab.fleet import Lab, LabHost, build_computer, demo_games
 from orchestrator.lab.server import LabServer
-from orchestrator.lab.shells import Quotas
 
 __all__ = [
+    "DIALECTS",
+    "Dialect",
     "Fault",
     "FaultKind",
     "Lab",

@@ -6,6 +6,7 @@ A fault waits for a request of its action, happens ``times`` times and is gone.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -41,11 +42,16 @@ class FaultKind(StrEnum):
     """Fault 5."""
 
 
+_BEFORE_SOAP = frozenset({"Connect", "Auth"})
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """``action`` is the last part of the SOAP action (Create, Command, Send,
-    Receive, Signal, Delete, Enumerate, Pull) or "*"; ``skip`` lets that many
-    requests of the action pass first. ``times`` None means for ever."""
+    Receive, Signal, Delete, Enumerate, Pull), "*" for any of them, or a step
+    before: Connect for a connection's first request, whatever it is, Auth for a
+    leg of its login. ``skip`` lets that many requests of the action pass first.
+    ``times`` None means for ever."""
 
     action: str
     kind: FaultKind
@@ -55,9 +61,11 @@ class Fault:
 
 
 class Faults:
-    """The faults that one server still has to show."""
+    """The faults that one server still has to show; ``met`` counts those that
+    happened, by the step that met them."""
 
     def __init__(self) -> None:
+        self.met: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._waiting: list[list[object]] = []
 
@@ -83,7 +91,8 @@ class Faults:
             for entry in self._waiting:
                 fault, skip, left = entry
                 assert isinstance(fault, Fault)
-                if fault.action not in {action, "*"}:
+                is_any = fault.action == "*" and action not in _BEFORE_SOAP
+                if fault.action != action and not is_any:
                     continue
                 if isinstance(skip, int) and skip > 0:
                     entry[1] = skip - 1
@@ -92,5 +101,6 @@ class Faults:
                     entry[2] = left - 1
                     if left <= 1:
                         self._waiting.remove(entry)
+                self.met[action] += 1
                 return fault
         return None

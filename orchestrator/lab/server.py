@@ -13,22 +13,26 @@ from typing import Self
 from orchestrator.lab import soap
 from orchestrator.lab.auth import Access, Challenge, ConnectionAuth, UserStore
 from orchestrator.lab.bindings import end_point
+from orchestrator.lab.dialect import DIALECTS, Dialect, Quotas
 from orchestrator.lab.enumeration import Enumerations
 from orchestrator.lab.faults import Fault, FaultKind, Faults
 from orchestrator.lab.http import Cut, Drip, Hang, HttpListener, HttpReply, HttpRequest
+from orchestrator.lab.listing import RESOURCES as SHELLS
+from orchestrator.lab.listing import ShellListing
 from orchestrator.lab.machine import LabFault, Machine
-from orchestrator.lab.shells import Quotas, Shells
+from orchestrator.lab.shells import Shells
 from orchestrator.lab.tls import ClientCertificates, peer_name, server_context
 
 _SOAP_TYPE = "application/soap+xml;charset=UTF-8"
-_OLD = frozenset({"2008r2", "2012"})
 
 
 class LabServer:
-    """Start it, talk to ``url``, stop it. ``dialect`` is 2008r2, 2012, 2012r2 or 2022.
+    """Start it, talk to ``url``, stop it. ``dialect`` is 2008r2, 2012, 2012r2 or
+    2022, or one of one's own.
 
-    ``faults`` injects what goes wrong; ``stats`` counts requests, auth legs,
-    shells, commands and sealed messages; ``open_shells`` shows leaks.
+    ``faults`` injects what goes wrong; ``stats`` counts requests (all, and those
+    of each SOAP verb), auth legs, shells, commands and sealed messages;
+    ``open_shells`` shows leaks.
 
     ``schemes`` are HTTP's, in lower case: None for Negotiate, Kerberos where
     there is a ``keytab``, certificates where ``clients`` says whose, and Basic
@@ -44,7 +48,7 @@ class LabServer:
         port: int = 0,
         certificate: Path | None = None,
         allow_unencrypted: bool = False,
-        dialect: str = "2022",
+        dialect: str | Dialect = "2022",
         quotas: Quotas | None = None,
         seed: int = 1,
         schemes: Collection[str] | None = None,
@@ -55,8 +59,8 @@ class LabServer:
         self.machine = machine
         self.faults = Faults()
         self.stats: Counter[str] = Counter()
-        self._quotas = quotas or Quotas()
-        self._dialect = dialect
+        self.dialect = DIALECTS[dialect] if isinstance(dialect, str) else dialect
+        self._quotas = quotas or self.dialect.quotas
         self._store = UserStore(users, keytab)
         self._secure = certificate is not None
         self._plain_allowed = allow_unencrypted or self._secure
@@ -73,11 +77,12 @@ class LabServer:
         self._shells = Shells(
             machine,
             self._quotas,
-            new_faults=dialect not in {*_OLD, "2012r2"},
+            dialect=self.dialect,
             seed=seed,
             count=self._count,
         )
-        self._enumerations = Enumerations(machine, one_first=dialect in _OLD)
+        self._enumerations = Enumerations(machine, one_first=self.dialect.one_first)
+        self._listing = ShellListing(self._shells, one_first=self.dialect.one_first)
         context = server_context(certificate, clients) if certificate is not None else None
         self._listener = HttpListener(host, port, self._new_handler, context)
         self.host = host
@@ -132,6 +137,10 @@ class LabServer:
         """Enumerations that wait for a Pull."""
         return self._enumerations.contexts
 
+    def age_shells(self, seconds: float) -> None:
+        """Let every open shell be that much older, and as long unused."""
+        self._shells.age(seconds)
+
     def _count(self, what: str) -> None:
         self.stats[what] += 1
 
@@ -144,13 +153,26 @@ class LabServer:
         self._count("connections")
         auth = ConnectionAuth(self._access)
 
+        is_first = True
+
         def handle(request: HttpRequest) -> HttpReply:
+            nonlocal is_first
             self._count("requests")
+            steps = [*(["Connect"] if is_first else []), *(["Auth"] if not request.body else [])]
+            is_first = False
+            faults = [fault for step in steps if (fault := self.faults.take(step)) is not None]
+            for fault in faults:
+                early = self._before(fault, auth)
+                if early is not None:
+                    return early
             legs = auth.legs
             try:
-                return self._handle(request, auth, sock)
+                reply = self._handle(request, auth, sock)
             finally:
                 self.stats["auth_legs"] += auth.legs - legs
+            for fault in faults:
+                self._after(fault, reply)
+            return reply
 
         return handle
 
@@ -160,8 +182,8 @@ class LabServer:
         if request.method != "POST":
             return HttpReply(405, headers=[("Allow", "POST")])
         if (
-            "wsmanidentify" in request.headers
-            and request.headers["wsmanidentify"] == "unauthenticated"
+            self.dialect.identify
+            and request.headers.get("wsmanidentify", "").lower() == "unauthenticated"
         ):
             return HttpReply(200, soap.identify(), [("Content-Type", _SOAP_TYPE)])
         header = request.headers.get("authorization")
@@ -190,6 +212,7 @@ class LabServer:
         except ValueError:
             return HttpReply(400)
         self.stats["sealed"] += sealed
+        self._count(parsed.verb)
         fault = self.faults.take(parsed.verb)
         if fault is not None:
             early = self._before(fault, auth)
@@ -203,17 +226,22 @@ class LabServer:
 
     def _refuse_plain(self) -> HttpReply:
         """A host that does not allow unencrypted messages answers 500 or 401."""
-        if self._dialect in _OLD:
-            return HttpReply(401, headers=[("WWW-Authenticate", "Negotiate")])
-        return HttpReply(500)
+        status = self.dialect.plain_status
+        offered = [("WWW-Authenticate", "Negotiate")] if status == 401 else []
+        return HttpReply(status, headers=offered)
 
     def _dispatch(self, request: soap.Request, user: str, fault: Fault | None) -> tuple[int, bytes]:
         try:
             self._raise_injected(fault)
             if next(request.body.iter(f"{{{soap.IDENTITY}}}Identify"), None) is not None:
-                return 200, soap.identify()
+                if self.dialect.identify:
+                    return 200, soap.identify()
+                raise LabFault(5, "w:AccessDenied", "Access is denied.")
             if request.verb == "Create":
                 body = self._shells.create(request, user)
+            elif request.resource in SHELLS and request.verb in {"Enumerate", "Pull"}:
+                listing = self._listing
+                body = (listing.enumerate if request.verb == "Enumerate" else listing.pull)(request)
             elif request.verb in self._verbs:
                 body = self._verbs[request.verb](request)
             else:
@@ -223,8 +251,9 @@ class LabServer:
                     f"The action {request.verb} is not supported.",
                 )
         except LabFault as error:
-            return 500, soap.fault(request, error, self.machine.name)
-        return 200, soap.answer(request, body, activity=self._dialect == "2022")
+            told = LabFault(error.code, error.subcode, self.dialect.text(error), wmi=error.wmi)
+            return 500, soap.fault(request, told, self.machine.name, self.dialect.language)
+        return 200, soap.answer(request, body, activity=self.dialect.activity)
 
     def _raise_injected(self, fault: Fault | None) -> None:
         if fault is None:
@@ -264,7 +293,9 @@ class LabServer:
             raise Drip(reply.encode(), self._stopping)
 
     def _wrap(self, status: int, body: bytes, auth: ConnectionAuth, sealed: bool) -> HttpReply:
+        kind = _SOAP_TYPE
         if sealed:
             kind, body = auth.seal(body)
-            return HttpReply(status, body, [("Content-Type", kind)])
-        return HttpReply(status, body, [("Content-Type", _SOAP_TYPE)])
+        return HttpReply(
+            status, body, [("Content-Type", kind)] if self.dialect.content_type else []
+        )

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
 
+from orchestrator.lab.dialect import Dialect, Quotas
 from orchestrator.lab.machine import Job, LabFault, Machine, Output, ProgramRun
 from orchestrator.lab.soap import INVALID_SELECTORS, SHELL, TIMED_OUT, Request, guid, seconds
 
@@ -28,22 +29,13 @@ _SHELL_GONE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Quotas:
-    """WinRM's limits; the defaults are those of Windows Server 2012 R2 and later."""
-
-    shells_per_user: int = 30
-    processes_per_shell: int = 25
-    operations_per_user: int = 1500
-    envelope_kilobytes: int = 500
-
-
 @dataclass(slots=True)
 class Command:
-    """A command of a shell."""
+    """A command of a shell; ``rest`` is output that did not fit into an answer."""
 
     id: str
     run: ProgramRun
+    rest: Output | None = None
     exit_code: int | None = None
     finished: bool = False
 
@@ -56,7 +48,9 @@ class Shell:
     user: str
     job: Job
     idle_timeout: float
+    opened_at: float
     used_at: float
+    old: bool = False
     environment: dict[str, str] = field(default_factory=dict)
     commands: dict[str, Command] = field(default_factory=dict)
     operations: int = 0
@@ -71,13 +65,13 @@ class Shells:
         machine: Machine,
         quotas: Quotas,
         *,
-        new_faults: bool,
+        dialect: Dialect,
         seed: int,
         count: Callable[[str], None],
     ) -> None:
         self._machine = machine
         self._quotas = quotas
-        self._new_faults = new_faults
+        self._dialect = dialect
         self._chance = random.Random(seed)
         self._count = count
         self._lock = threading.Lock()
@@ -90,6 +84,19 @@ class Shells:
         self._expire()
         with self._lock:
             return sorted(self._shells)
+
+    def all(self) -> list[Shell]:
+        """Every open shell, the oldest first."""
+        self._expire()
+        with self._lock:
+            return list(self._shells.values())
+
+    def age(self, seconds: float) -> None:
+        """Let every shell be that much older, and as long unused."""
+        with self._lock:
+            for shell in self._shells.values():
+                shell.opened_at -= seconds
+                shell.used_at -= seconds
 
     def stop(self) -> None:
         """End every shell and every waiting Receive."""
@@ -111,10 +118,11 @@ class Shells:
             if mine >= self._quotas.shells_per_user:
                 raise self.shell_quota()
             job = self._machine.open_job(user, int(codepage) if codepage.isdigit() else 437)
-            shell = Shell(shell_id, user, job, idle, time.monotonic(), _environment(wanted))
+            now, old = time.monotonic(), self._dialect.old_shells
+            shell = Shell(shell_id, user, job, idle, now, now, old, _environment(wanted))
             self._shells[shell.id] = shell
         self._count("shells")
-        return _created(shell, user)
+        return _created(shell)
 
     def delete(self, request: Request) -> str:
         """Delete: ends the shell and all that runs in it."""
@@ -166,7 +174,8 @@ class Shells:
         command = self._command(shell, wanted.get("CommandId", "") if wanted is not None else "")
         if command.finished:
             raise LabFault(INVALID_SELECTORS, "w:InvalidSelectors", _SHELL_GONE)
-        output = self._wait(shell, command, request.timeout or _DEFAULT_TIMEOUT)
+        timeout = request.timeout or _DEFAULT_TIMEOUT
+        output = self._fitting(command, command.rest or self._wait(shell, command, timeout))
         if output.exit_code is not None:
             command.finished = True
             command.exit_code = output.exit_code
@@ -191,7 +200,7 @@ class Shells:
         """MaxConcurrentOperationsPerUser, likewise; the old form says InternalError."""
         limit = self._quotas.operations_per_user
         fault = self._quota(2150859174, "concurrent operations for this user", limit)
-        if not self._new_faults:
+        if not self._dialect.wmi_faults:
             return LabFault(fault.code, "w:InternalError", fault.reason)
         return fault
 
@@ -200,7 +209,7 @@ class Shells:
             f"The WS-Management service cannot process the request. The maximum number of {what} "
             f"has been exceeded. The limit is {limit}."
         )
-        return LabFault(code, "w:QuotaLimit", reason, wmi=self._new_faults)
+        return LabFault(code, "w:QuotaLimit", reason, wmi=self._dialect.wmi_faults)
 
     def _check_operations(self, shell: Shell) -> None:
         used = sum(s.operations for s in self._shells.values() if s.user == shell.user)
@@ -224,6 +233,19 @@ class Shells:
                     "The WS-Management service cannot complete the operation within the time "
                     "specified in OperationTimeout.",
                 )
+
+    def _fitting(self, command: Command, output: Output) -> Output:
+        """As much of it as an answer of this host carries; the rest waits."""
+        command.rest = None
+        limit = self._dialect.output_bytes
+        if limit is None or len(output.stdout) + len(output.stderr) <= limit:
+            return output
+        stdout = output.stdout[:limit]
+        stderr = output.stderr[: limit - len(stdout)]
+        command.rest = Output(
+            output.stdout[len(stdout) :], output.stderr[len(stderr) :], output.exit_code
+        )
+        return Output(stdout, stderr)
 
     def _received(self, command_id: str, output: Output) -> str:
         streams = self._streams(command_id, "stdout", output.stdout)
@@ -303,20 +325,42 @@ def _environment(element: ET.Element | None) -> dict[str, str]:
     }
 
 
-def _created(shell: Shell, user: str) -> str:
+def _created(shell: Shell) -> str:
     address = "http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous"
     return (
         f"<x:ResourceCreated><a:Address>{address}</a:Address><a:ReferenceParameters>"
         f"<w:ResourceURI>{RESOURCE}</w:ResourceURI><w:SelectorSet>"
         f'<w:Selector Name="ShellId">{shell.id}</w:Selector></w:SelectorSet>'
-        "</a:ReferenceParameters></x:ResourceCreated>"
+        f"</a:ReferenceParameters></x:ResourceCreated>{described(shell)}"
+    )
+
+
+def described(shell: Shell) -> str:
+    """A shell's own element, [MS-WSMV] 2.2.4.37."""
+    now = time.monotonic()
+    process = "" if shell.old else "<rsp:ProcessId>0</rsp:ProcessId>"
+    longest = "" if shell.old else "<rsp:MaxIdleTimeOut>PT2147483.647S</rsp:MaxIdleTimeOut>"
+    size = (
+        ""
+        if shell.old
+        else (
+            "<rsp:MemoryUsed>4MB</rsp:MemoryUsed>"
+            f"<rsp:ChildProcesses>{len(shell.commands)}</rsp:ChildProcesses>"
+        )
+    )
+    return (
         f"<rsp:Shell><rsp:ShellId>{shell.id}</rsp:ShellId><rsp:ResourceUri>{RESOURCE}"
-        f"</rsp:ResourceUri><rsp:Owner>{escape(user)}</rsp:Owner>"
-        f"<rsp:ClientIP>127.0.0.1</rsp:ClientIP><rsp:ProcessId>0</rsp:ProcessId>"
+        f"</rsp:ResourceUri><rsp:Owner>{escape(shell.user)}</rsp:Owner>"
+        f"<rsp:ClientIP>127.0.0.1</rsp:ClientIP>{process}"
         f"<rsp:IdleTimeOut>PT{shell.idle_timeout:.3f}S</rsp:IdleTimeOut>"
         "<rsp:InputStreams>stdin</rsp:InputStreams>"
-        "<rsp:OutputStreams>stdout stderr</rsp:OutputStreams>"
-        "<rsp:MaxIdleTimeOut>PT2147483.647S</rsp:MaxIdleTimeOut>"
-        "<rsp:ShellRunTime>P0DT0H0M0S</rsp:ShellRunTime>"
-        "<rsp:ShellInactivity>P0DT0H0M0S</rsp:ShellInactivity></rsp:Shell>"
+        f"<rsp:OutputStreams>stdout stderr</rsp:OutputStreams>{longest}"
+        f"<rsp:ShellRunTime>{_span(now - shell.opened_at)}</rsp:ShellRunTime>"
+        f"<rsp:ShellInactivity>{_span(now - shell.used_at)}</rsp:ShellInactivity>{size}</rsp:Shell>"
     )
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"P{hours // 24}DT{hours % 24}H{minutes}M{rest}S"

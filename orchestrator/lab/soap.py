@@ -102,14 +102,14 @@ def answer(request: Request, body: str, *, activity: bool = True) -> bytes:
     return _envelope(request.action + "Response", request.message_id, body, activity)
 
 
-def fault(request: Request | None, error: LabFault, machine: str) -> bytes:
-    """A fault, in the old form or as MSFT_WmiError."""
+def fault(request: Request | None, error: LabFault, machine: str, language: str = "en-US") -> bytes:
+    """A fault, in the old form or as MSFT_WmiError; its reason is in ``language``."""
     detail = _wmi_detail(error) if error.wmi else _wsman_detail(error, machine)
     body = (
         "<s:Fault><s:Code><s:Value>s:"
         f"{'Receiver' if error.subcode in _RECEIVER else 'Sender'}</s:Value>"
         f"<s:Subcode><s:Value>{error.subcode}</s:Value></s:Subcode></s:Code>"
-        f'<s:Reason><s:Text xml:lang="en-US">{escape(error.reason)}</s:Text></s:Reason>'
+        f'<s:Reason><s:Text xml:lang="{language}">{escape(error.reason)}</s:Text></s:Reason>'
         f"<s:Detail>{detail}</s:Detail></s:Fault>"
     )
     relates_to = request.message_id if request is not None and not error.wmi else ""

@@ -2,5 +2,6 @@
 
 from orchestrator.transport.gateway import WinrmGateway
 from orchestrator.transport.scripts import ScriptLibrary
+from orchestrator.transport.tracing import Totals
 
-__all__ = ["ScriptLibrary", "WinrmGateway"]
+__all__ = ["ScriptLibrary", "Totals", "WinrmGateway"]

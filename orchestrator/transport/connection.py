@@ -32,6 +32,7 @@ from orchestrator.transport.faults import (
 )
 from orchestrator.transport.http11 import Response
 from orchestrator.transport.refusals import Refused
+from orchestrator.transport.sealing import is_sealed
 from orchestrator.transport.tracing import blanked
 from orchestrator.transport.wire import Broken, Silent, Traffic, Wire
 
@@ -77,7 +78,9 @@ class _Transport:
         response = self.wire.post(body, content_type, login.authorization, self._timeout())
         answer = response.body
         answer_type = response.header("content-type")
-        if login.seal is not None and "multipart/" in answer_type:
+        # Some answers do not say what they are.
+        sealed = "multipart/" in answer_type or is_sealed(answer)
+        if login.seal is not None and sealed:
             answer = login.seal.unwrap(answer)
         if self._log.is_enabled_for(logging.DEBUG):
             self._log.debug(

@@ -17,6 +17,9 @@ MOST_BYTES = 64 * 1024 * 1024
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
 _TLS_ALERT = b"\x15\x03"
 _LONGEST_HEAD = 65536
+_MOST_INTERIM = 16
+_STATUS = re.compile(r"HTTP/1\.[0-9] ([1-9][0-9]{2})(?: .*)?", re.DOTALL)
+_LENGTH = re.compile(r"[0-9]{1,12}")
 _PIECE = 65536
 _HEADER = re.compile(r"^([^\s:]+):[ \t]*([^\r\n]*?)[ \t]*\r\n", re.MULTILINE)
 
@@ -63,10 +66,11 @@ class Reader:
 
     def read(self) -> Response:
         """The next final answer; interim ones (1xx) are passed over."""
-        while True:
+        for _ in range(_MOST_INTERIM):
             response = self._read()
             if response.status >= 200:
                 return response
+        raise NotHttp("interim answers without an end")
 
     def read_head(self) -> Response:
         """An answer to CONNECT, after which the connection is another's."""
@@ -88,10 +92,12 @@ class Reader:
         closes = "close" in connection or (version == "HTTP/1.0" and "keep" not in connection)
         if status < 200 or status in {204, 304}:
             return Response(status, headers, b"", closes)
-        if chunked and chunked != "identity":
+        if chunked and chunked not in {"chunked", "identity"}:
+            raise NotHttp(f"a transfer encoding {chunked[:20]!r}")
+        if chunked == "chunked":
             return Response(status, headers, self._chunks(), closes)
         if length:
-            if not _is_number(length) or int(length) > MOST_BYTES:
+            if not _LENGTH.fullmatch(length) or int(length) > MOST_BYTES:
                 raise NotHttp(f"a body of {length[:20]!r} bytes")
             return Response(status, headers, self._exactly(int(length)), closes)
         return Response(status, headers, self._until_end(), closes=True)
@@ -111,13 +117,13 @@ class Reader:
             end = buffer.find(b"\r\n\r\n", max(0, before - 3))
         first, _, lines = buffer[: end + 2].decode("latin-1").partition("\r\n")
         del buffer[: end + 4]
-        words = first.split(None, 2)
-        if len(words) < 2 or not words[0].startswith("HTTP/1.") or not _is_number(words[1]):
+        status = _STATUS.fullmatch(first)
+        if status is None:
             raise NotHttp(f"it begins with {first[:40]!r}")
         headers = tuple((name.lower(), value) for name, value in _HEADER.findall(lines))
         if len(headers) != lines.count("\r\n"):
             raise NotHttp(f"a header line in {lines[:200]!r}")
-        return int(words[1]), headers, words[0]
+        return int(status[1]), headers, first[:8]
 
     def _exactly(self, size: int) -> bytes:
         buffer = self._buffer
@@ -137,12 +143,18 @@ class Reader:
             if len(body) + size > MOST_BYTES:
                 raise NotHttp("chunks without an end")
             if size == 0:
-                while self._line():
-                    pass
+                self._trailers()
                 return bytes(body)
             body += self._exactly(size)
             if self._line():
                 raise NotHttp("a chunk longer than it says")
+
+    def _trailers(self) -> None:
+        size = 0
+        while line := self._line():
+            size += len(line)
+            if size > _LONGEST_HEAD:
+                raise NotHttp("trailers without an end")
 
     def _line(self) -> bytes:
         buffer = self._buffer
@@ -169,7 +181,3 @@ class Reader:
         if not piece:
             raise CutShort("the server closed the connection")
         self._buffer += piece
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()

@@ -20,6 +20,11 @@ _END = re.compile(rb"--\s?Encrypted Boundary")
 _CREDSSP_MOST = 16384
 
 
+def is_sealed(body: bytes) -> bool:
+    """Whether it begins as sealed messages do."""
+    return body.lstrip()[:20].replace(b" ", b"").startswith(_BOUNDARY.replace(b" ", b""))
+
+
 class CannotUnseal(ValueError):
     """An answer that this connection's context cannot open."""
 

@@ -165,7 +165,7 @@ class CommandRunner:
     def expire(self) -> None:
         """Close the shells that nobody used for long."""
         for shell in self._shells.take_expired():
-            self._janitor.soon(self._server, partial(self._delete, shell, None))
+            self._delete_soon(shell)
 
     def close(self) -> None:
         """Close every shell that is not in use."""
@@ -220,12 +220,12 @@ class CommandRunner:
                 run.shell = None
         if run.command_id is None:
             run.shell = self._shells.acquire(connection, deadline)
+        while run.command_id is None:
             try:
                 self._command(connection, run, command, arguments, deadline)
             except RequestFailed as error:
                 if not self._has_made_room(connection, error.failed, deadline):
                     raise
-                self._command(connection, run, command, arguments, deadline)
         self._send_input(connection, run, stdin, deadline)
         run.input_accepted = True
 
@@ -240,10 +240,11 @@ class CommandRunner:
         self, connection: KeptConnection, failed: Failed, deadline: Deadline
     ) -> bool:
         """A command refused in a new shell: others of the account hold the operations."""
-        if failed.kind is not QuotaExceeded:
+        if failed.kind is not QuotaExceeded or deadline.passed:
             return False
         self._shells.operations_exhausted()
-        return self._shells.reclaim(connection, deadline) > 0
+        made = self._shells.reclaim(connection, deadline)
+        return made > 0 or self._shells.wait_for_operations(deadline)
 
     def _command(
         self,
@@ -326,7 +327,7 @@ class CommandRunner:
         finally:
             self._pool.give_back(connection, tidied=True)
         if not is_over:
-            self._janitor.soon(self._server, partial(self._delete, shell, None))
+            self._delete_soon(shell)
 
     def _end_command(
         self,
@@ -343,14 +344,21 @@ class CommandRunner:
             if error.failed.fault != INVALID_SELECTORS:
                 raise
 
-    def _delete(self, shell: Shell, command_id: str | None, deadline: Deadline) -> None:
-        """Signal the command that still runs, if any, and close the shell."""
+    def _delete_soon(self, shell: Shell, command_id: str | None = None, tries: int = 2) -> None:
+        self._janitor.soon(self._server, partial(self._delete, shell, command_id, tries))
+
+    def _delete(self, shell: Shell, command_id: str | None, tries: int, deadline: Deadline) -> None:
+        """Signal the command that still runs, if any, and close the shell; a
+        second time where that broke, for closing is safe to repeat."""
         try:
             with self._pool.connection(deadline, tidying=True) as connection:
                 with contextlib.suppress(RequestFailed, OperationTimedOut):
                     self._end_command(connection, shell, command_id, deadline)
                 self._shells.delete(connection, shell, deadline)
         except (RequestFailed, OperationTimedOut, ServerBusy) as error:
+            if tries > 1:
+                self._delete_soon(shell, command_id, tries - 1)
+                return
             log.warning("shell left to its idle timeout", shell=shell.id, reason=str(error))
             self._shells.forget(shell)
 
@@ -376,7 +384,7 @@ class CommandRunner:
             log.warning("shell left to finish", shell=shell.id, reason=failed.message)
             self._shells.leave(shell, deadline.at)
             return
-        self._janitor.soon(self._server, partial(self._delete, shell, run.command_id))
+        self._delete_soon(shell, run.command_id)
 
     def _find_lost(self, deadline: Deadline) -> None:
         with (

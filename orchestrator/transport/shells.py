@@ -70,13 +70,14 @@ class _Limits:
 class _Books:
     """What is open, by id; ``left`` are those of scripts that may still be at
     work and when they must be over; ``lost`` the idle time-outs and the moments
-    of Creates whose answer did not come."""
+    of Creates whose answer did not come; ``closed`` counts."""
 
     open: dict[str, Shell] = field(default_factory=dict)
     idle: list[Shell] = field(default_factory=list)
     left: list[tuple[float, Shell]] = field(default_factory=list)
     lost: list[tuple[int, float]] = field(default_factory=list)
     opening: int = 0
+    closed: int = 0
 
 
 class Shells:
@@ -145,7 +146,8 @@ class Shells:
     def forget(self, shell: Shell) -> None:
         """It is gone, or cannot be reached any more."""
         with self._changed:
-            self._books.open.pop(shell.id, None)
+            if self._books.open.pop(shell.id, None) is not None:
+                self._books.closed += 1
             self._changed.notify_all()
 
     def leave(self, shell: Shell, until: float) -> None:
@@ -160,6 +162,15 @@ class Shells:
             limits.operations = max(1, min(limits.operations, self._operations() * 3 // 4))
             limits.believed_until = self._clock() + _BELIEVED_SECONDS
         log.info("operations are used up", host=self._host, limit=limits.operations)
+
+    def wait_for_operations(self, deadline: Deadline) -> bool:
+        """Whether others of ours gave some back in time."""
+        with self._changed:
+            # Not until there are fewer: others would take them each time.
+            before = self._books.closed
+            return self._operations() > 0 and self._changed.wait_for(
+                lambda: self._books.closed != before, deadline.remaining
+            )
 
     def take_expired(self) -> list[Shell]:
         """Those that were not used for long, or whose script must be over: to be closed."""
@@ -179,11 +190,9 @@ class Shells:
 
     def delete(self, connection: KeptConnection, shell: Shell, deadline: Deadline) -> None:
         """Close it; one that is gone already is as good. Raises RequestFailed
-        and OperationTimedOut, and does not count it any more in either case."""
-        try:
-            _close(connection, shell.id, deadline)
-        finally:
-            self.forget(shell)
+        and OperationTimedOut."""
+        _close(connection, shell.id, deadline)
+        self.forget(shell)
 
     def reclaim(self, connection: KeptConnection, deadline: Deadline) -> int:
         """Close what waits here idle, and what an earlier broker of this account
@@ -192,8 +201,9 @@ class Shells:
             idle, self._books.idle = self._books.idle, []
         closed = 0
         for shell in idle:
+            self.forget(shell)
             with contextlib.suppress(RequestFailed, OperationTimedOut):
-                self.delete(connection, shell, deadline)
+                _close(connection, shell.id, deadline)
                 closed += 1
         return closed + self.sweep(connection, deadline)
 

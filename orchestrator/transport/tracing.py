@@ -1,7 +1,8 @@
 """What a call cost, and SOAP that may be shown.
 
 Numbers go to whoever listens (``CallTrace``); messages go to the log at debug
-level, with all that may be secret blanked.
+level, with all blanked that is not known to be harmless: scripts, parameters
+and output travel in them, and they are nobody's business.
 """
 
 from __future__ import annotations
@@ -14,17 +15,77 @@ from dataclasses import dataclass
 
 from orchestrator.transport.wire import Traffic
 
-_BLANKED = re.compile(
-    rb"(<(?:\w+:)?(?:Stream|Arguments|Variable|Password|Script|CommandLine)\b[^>]*>)([^<]+)"
-)
 _MOST_SHOWN = 4000
+_MOST_READ = _MOST_SHOWN * 8
+
+_TOKEN = re.compile(
+    r"""<!\[CDATA\[(?P<cdata>.*?)(?:\]\]>|\Z)
+    |<!--.*?(?:-->|\Z)
+    |<[?!][^>]*(?:>|\Z)
+    |<(?P<close>/?)(?P<name>[^\s<>/"']+)(?P<attributes>(?:[^<>"']|"[^"]*"|'[^']*')*)>
+    |(?P<cut><.*)
+    |(?P<text>[^<]+)""",
+    re.DOTALL | re.VERBOSE,
+)
+_ATTRIBUTE = re.compile(r"""([^\s=<>"']+)\s*=\s*("[^"]*"|'[^']*')""")
+_HARMLESS = re.compile(
+    r"[-+0-9.,:/ ]*|P[0-9.DTHMS]+|[0-9T:.Z+-]+|true|false|(?:uuid:)?[0-9A-Fa-f-]{36}"
+)
+_SHOWN_TEXT = re.compile(
+    "Action|ActivityId|Address|Code|CommandId|DesiredStream|EnumerationContext|ExitCode|Filter"
+    "|IdleTimeOut|InputStreams|MaxElements|MaxEnvelopeSize|Message|MessageID|OperationID"
+    "|OperationTimeout|Option|OutputStreams|ProductVendor|ProductVersion|ProtocolVersion"
+    "|RelatesTo|ResourceURI|ResourceUri|Selector|SessionId|ShellId|Text|To|Value"
+)
+_SHOWN_ATTRIBUTE = re.compile(
+    "Code|CommandId|Dialect|End|IsCIM_Error|Machine|Name|ShellId|State|lang|mustUnderstand|nil|type"
+)
+_SECRET = re.compile(
+    r"Stream|Argument|Variable|CommandLine|Script|Password|Secret|Token|Credential|Key",
+    re.IGNORECASE,
+)
+_NOT_SECRET = frozenset({"DesiredStream", "InputStreams", "OutputStreams"})
 
 
 def blanked(message: bytes) -> str:
-    """A message without streams, arguments and variables: scripts travel there,
-    and what they carry is nobody's business."""
-    text = _BLANKED.sub(lambda m: m[1] + b"[%d bytes]" % len(m[2]), message[: _MOST_SHOWN * 8])
-    return text.decode("utf-8", "replace")[:_MOST_SHOWN]
+    """A message of which only structure, addresses, ids, numbers and faults are
+    left, whatever prefixes it uses and wherever it was cut off."""
+    shown: list[str] = []
+    inside: list[str] = []
+    for token in _TOKEN.finditer(message[:_MOST_READ].decode("utf-8", "replace")):
+        if token["name"]:
+            local = token["name"].rpartition(":")[2]
+            shown.append(_tag(token))
+            if token["close"]:
+                inside = inside[:-1]
+            elif not token["attributes"].endswith("/"):
+                inside.append(local)
+        elif token["cut"]:
+            shown.append("<...")
+        elif token["text"] or token["cdata"]:
+            shown.append(_text(token["text"] or token["cdata"], inside))
+    return "".join(shown)[:_MOST_SHOWN]
+
+
+def _text(text: str, inside: list[str]) -> str:
+    plain = text.strip()
+    if not plain:
+        return text
+    name = inside[-1] if inside else ""
+    secret = any(_SECRET.search(each) and each not in _NOT_SECRET for each in inside)
+    if not secret and inside and (_SHOWN_TEXT.fullmatch(name) or _HARMLESS.fullmatch(plain)):
+        return text
+    return f"[{len(text)} characters]"
+
+
+def _tag(token: re.Match[str]) -> str:
+    attributes = []
+    for name, value in _ATTRIBUTE.findall(token["attributes"]):
+        local = name.rpartition(":")[2]
+        known = name.startswith("xmlns") or _SHOWN_ATTRIBUTE.fullmatch(local)
+        attributes.append(f" {name}={value if known else value[0] + '...' + value[0]}")
+    end = "/" if token["attributes"].endswith("/") else ""
+    return f"<{token['close']}{token['name']}{''.join(attributes)}{end}>"
 
 
 @dataclass(frozen=True, slots=True)

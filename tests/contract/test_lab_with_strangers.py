@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from winrm.exceptions import (
 )
 from winrm.protocol import Protocol
 
-from orchestrator.lab import LabServer, Quotas, build_computer
+from orchestrator.lab import DIALECTS, LabServer, Quotas, build_computer
 from orchestrator.lab.certificate import make_certificate
 from orchestrator.lab.windows import WindowsMachine
 
@@ -160,6 +161,74 @@ def test_a_full_shell_quota_is_the_fault_of_the_servers_age(
         assert full.value.wsman_fault_code == wsman_code
         assert full.value.wmierror_code == wmi_code
         host.close_shell(shell, close_session=True)
+
+
+@pytest.fixture(params=DIALECTS)
+def aged(request: pytest.FixtureRequest) -> Iterator[LabServer]:
+    machine = WindowsMachine(build_computer("STRANGE-4"))
+    with LabServer(machine, {USER: PASSWORD}, dialect=request.param) as server:
+        yield server
+        assert server.open_shells == []
+
+
+def test_pywinrm_understands_hosts_of_every_age(aged: LabServer) -> None:
+    host = session(aged)
+    assert host.run_cmd("hostname").std_out == b"STRANGE-4\r\n"
+    assert host.run_ps("Write-Output 'hello'").std_out == b"hello\r\n"
+    wide = protocol(aged)
+    most = aged.dialect.quotas.shells_per_user
+    shells = [wide.open_shell() for _ in range(most)]
+    with pytest.raises(WSManFaultError) as full:
+        wide.open_shell()
+    assert 2150859173 in {full.value.wsman_fault_code, full.value.wmierror_code}
+    for shell in shells:
+        wide.close_shell(shell, close_session=False)
+    wide.transport.close_session()
+
+
+def test_a_pywinrm_command_beyond_the_operations_of_an_old_host_is_refused() -> None:
+    machine = WindowsMachine(build_computer("STRANGE-5"))
+    with LabServer(machine, {USER: PASSWORD}, dialect="2008r2") as server:
+        host = protocol(server)
+        shell = host.open_shell()
+        for _ in range(15):
+            command = host.run_command(shell, "hostname")
+            assert host.get_command_output(shell, command)[0] == b"STRANGE-5\r\n"
+            host.cleanup_command(shell, command)
+        with pytest.raises(WSManFaultError) as full:
+            host.run_command(shell, "hostname")
+        assert full.value.wsman_fault_code == 2150859174
+        host.close_shell(shell, close_session=True)
+
+
+def test_pypsrp_understands_hosts_of_every_age_and_sees_its_shells(aged: LabServer) -> None:
+    shells = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
+    spaces = {"rsp": shells, "n": "http://schemas.xmlsoap.org/ws/2004/09/enumeration"}
+    with (
+        WSMan(
+            "127.0.0.1",
+            port=aged.port,
+            username=USER,
+            password=PASSWORD,
+            ssl=False,
+            auth="negotiate",
+            encryption="always",
+        ) as wsman,
+        WinRS(wsman, idle_time_out=190) as shell,
+    ):
+        process = Process(shell, "hostname")
+        process.invoke()
+        assert process.stdout == b"STRANGE-4\r\n"
+        process.signal(SignalCode.CTRL_C)
+        ask = ET.Element(f"{{{spaces['n']}}}Enumerate")
+        ET.SubElement(ask, "{http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd}OptimizeEnumeration")
+        answer = wsman.enumerate(shells, ask)
+        (listed,) = answer.findall(".//rsp:Shell", spaces)
+        assert listed.findtext("rsp:ShellId", namespaces=spaces) == shell.id
+        assert listed.findtext("rsp:IdleTimeOut", namespaces=spaces) == "PT190.000S"
+        assert listed.findtext("rsp:ClientIP", namespaces=spaces) == "127.0.0.1"
+        owner = listed.findtext("rsp:Owner", namespaces=spaces) or ""
+        assert owner.rpartition("\\")[2] == USER
 
 
 def test_pypsrps_winrs_runs_commands_over_sealed_negotiate(lab: LabServer) -> None:
