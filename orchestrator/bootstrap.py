@@ -21,10 +21,12 @@ from orchestrator.api import ApiServices, HttpServer, Readiness, create_app
 from orchestrator.config import Settings
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.inventory import Inventory, load_inventory
+from orchestrator.metrics import Metrics
 from orchestrator.ports import SampleSink
 from orchestrator.scheduler import TICK_SECONDS, Job, PollLoop, Scheduler, ThreadExecutor
 from orchestrator.services.add_game import AddGame
 from orchestrator.services.end_game import EndGame
+from orchestrator.services.fleet_figures import ReadFleet
 from orchestrator.services.in_flight import InFlight
 from orchestrator.services.keep_history import KeepHistory
 from orchestrator.services.manage_servers import ManageServers
@@ -192,7 +194,14 @@ class Broker:
         self.keep_history = KeepHistory(
             self.units, self.retry, lambda name: sites.get(name, "default")
         )
-        self.sample_sinks.append(self.keep_history)
+        self.metrics = Metrics(
+            __version__,
+            self.clock,
+            ReadFleet(self.units),
+            self.calls.rows,
+            lambda name: sites.get(name, "default"),
+        )
+        self.sample_sinks += [self.keep_history, self.metrics]
         self.roll_up = RollUp(self.units, self.clock, self.retry, keep)
         self.read_history = ReadHistory(self.units, self.clock, keep)
 
@@ -277,7 +286,7 @@ class BrokerServer:
         )
         app = create_app(
             ApiServices(
-                start_game=broker.start_game,
+                start_game=broker.metrics.timed(broker.start_game),
                 end_game=broker.end_game,
                 add_game=broker.add_game,
                 manage_servers=broker.manage_servers,
@@ -287,8 +296,11 @@ class BrokerServer:
                 units=broker.units,
                 clock=broker.clock,
                 readiness=self.readiness,
+                metrics=broker.metrics.render,
+                observe=broker.metrics.request,
             ),
             version=__version__,
+            open_metrics=settings.metrics == "open",
         )
         app.register_blueprint(create_blueprint())
         self._http = HttpServer(app, settings.host, settings.port, threads=settings.threads)

@@ -79,6 +79,11 @@ class Settings:
     stop_timeout: int = _setting(
         30, "How long requests under way may take to finish when the broker stops.", minimum=0
     )
+    metrics: str = _setting(
+        "token",
+        "Who may read /metrics: token, with role viewer; or open to whoever reaches the port.",
+        choices=("token", "open"),
+    )
     keep_polls: int = _setting(7, "Days that every poll is kept.", minimum=1)
     keep_minutes: int = _setting(60, "Days that minutes of load are kept.", minimum=1)
     keep_hours: int = _setting(400, "Days that hours of load and health are kept.", minimum=1)

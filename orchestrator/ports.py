@@ -302,6 +302,10 @@ class SessionRepository(Protocol):
         """Keep since when sessions have no client; no version changes."""
         ...
 
+    def count_active(self) -> Mapping[SessionState, int]:
+        """How many sessions are in each state that holds a slot; none is left out or zero."""
+        ...
+
     def reserve(self, session: Session, server_version: int) -> None:
         """Insert a session and take its slot and ports.
 

@@ -28,6 +28,7 @@ from orchestrator.domain.errors import FieldProblem, InvalidRequest, Orchestrato
 MAX_BODY = 1024 * 1024
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _OPEN_ROUTES = frozenset({"/healthz", "/readyz"})
+_METRICS = frozenset({"GET /metrics"})
 
 log = structlog.get_logger(__name__)
 
@@ -44,8 +45,11 @@ class StrictJson(DefaultJSONProvider):
         return json.loads(s, parse_constant=_no_constant, **kwargs)
 
 
-def create_app(services: ApiServices, *, version: str) -> Flask:
-    """The application; ``services`` are plain callables, so tests can pass fakes."""
+def create_app(services: ApiServices, *, version: str, open_metrics: bool = False) -> Flask:
+    """The application; ``services`` are plain callables, so tests can pass fakes.
+
+    ``open_metrics``: ``/metrics`` needs no token.
+    """
     app = OpenAPI(
         __name__,
         info=Info(title="Game server orchestrator", version=version),
@@ -56,7 +60,7 @@ def create_app(services: ApiServices, *, version: str) -> Flask:
     app.json = StrictJson(app)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     keys = IdempotencyKeys(services.units, services.clock)
-    _surround(app, services, keys)
+    _surround(app, services, keys, _METRICS if open_metrics else frozenset())
     _handle_errors(app)
     app.register_api(routes_portal.create_blueprint(services))
     app.register_api(routes_v1.create_blueprint(services))
@@ -65,7 +69,9 @@ def create_app(services: ApiServices, *, version: str) -> Flask:
     return app
 
 
-def _surround(app: Flask, services: ApiServices, keys: IdempotencyKeys) -> None:
+def _surround(
+    app: Flask, services: ApiServices, keys: IdempotencyKeys, opened: frozenset[str]
+) -> None:
     @app.before_request
     def begin() -> Response | None:
         g.began = time.monotonic()
@@ -73,7 +79,7 @@ def _surround(app: Flask, services: ApiServices, keys: IdempotencyKeys) -> None:
         g.claimed = False
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
-        g.token = check_access(services.tokens, request)
+        g.token = check_access(services.tokens, request, opened)
         _check_body()
         if g.token is None:
             return None
@@ -90,6 +96,9 @@ def _surround(app: Flask, services: ApiServices, keys: IdempotencyKeys) -> None:
             _keep_answer(keys, response)
         if request.path not in _OPEN_ROUTES:
             _log_access(response)
+        rule = request.url_rule.rule if request.url_rule else "(none)"
+        seconds = time.monotonic() - getattr(g, "began", time.monotonic())
+        services.observe(request.method, rule, response.status_code, seconds)
         return response
 
 
@@ -122,6 +131,11 @@ def _add_health(app: OpenAPI, services: ApiServices) -> None:
             "missing": list(readiness.missing),
         }
         return make_response(jsonify(body), 200 if readiness.ready else 503)
+
+    @app.route("/metrics")
+    def metrics() -> Response:
+        body, content_type = services.metrics(request.headers.get("Accept", ""))
+        return Response(body, content_type=content_type)
 
     @app.route("/openapi.json")
     def openapi() -> Response:

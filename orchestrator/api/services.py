@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from orchestrator.domain.session import Session
 from orchestrator.ports import Clock, UnitOfWorkFactory
 from orchestrator.services.add_game import AddGame
 from orchestrator.services.end_game import EndGame
 from orchestrator.services.manage_servers import ManageServers
 from orchestrator.services.preview_placement import PreviewPlacement
 from orchestrator.services.read_history import ReadHistory
-from orchestrator.services.start_game import StartGame
+from orchestrator.services.start_game import StartRequest
 from orchestrator.services.tokens import Tokens
 
 
@@ -23,11 +24,18 @@ class Readiness:
     missing: tuple[str, ...] = ()
 
 
+def _ignore(_method: str, _route: str, _status: int, _seconds: float) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class ApiServices:
-    """The use cases behind the routes; simple reads go through ``units``."""
+    """The use cases behind the routes; simple reads go through ``units``.
 
-    start_game: StartGame
+    ``metrics`` takes the Accept header; ``observe`` is told of every request.
+    """
+
+    start_game: Callable[[StartRequest], Session]
     end_game: EndGame
     add_game: AddGame
     manage_servers: ManageServers
@@ -37,3 +45,5 @@ class ApiServices:
     units: UnitOfWorkFactory
     clock: Clock
     readiness: Callable[[], Readiness]
+    metrics: Callable[[str], tuple[bytes, str]]
+    observe: Callable[[str, str, int, float], None] = _ignore

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from orchestrator.domain.errors import Contention, UnknownSession
@@ -110,6 +110,13 @@ class Sessions:
                 .values(idle_since=bindparam("since")),
                 [{"session": id_, "since": at} for id_, at in sorted(since.items())],
             )
+
+    def count_active(self) -> Mapping[SessionState, int]:
+        """How many sessions are in each state that holds a slot."""
+        found = self._connection.execute(
+            select(_TABLE.c.state, func.count()).where(_ACTIVE).group_by(_TABLE.c.state)
+        )
+        return {SessionState(state): count for state, count in found}
 
     def reserve(self, session: Session, server_version: int) -> None:
         """Insert a session and take its slot and ports."""

@@ -13,8 +13,10 @@ from werkzeug.test import TestResponse
 
 from orchestrator.api import ApiServices, Readiness, create_app
 from orchestrator.domain.token import Role
+from orchestrator.metrics import Metrics
 from orchestrator.services.add_game import AddGame
 from orchestrator.services.end_game import EndGame
+from orchestrator.services.fleet_figures import ReadFleet
 from orchestrator.services.in_flight import InFlight
 from orchestrator.services.manage_servers import ManageServers
 from orchestrator.services.preview_placement import PreviewPlacement
@@ -24,6 +26,7 @@ from orchestrator.services.roll_up import Keep
 from orchestrator.services.start_game import StartGame
 from orchestrator.services.tokens import Tokens
 from orchestrator.store import Store
+from orchestrator.transport import Totals
 from orchestrator.web import create_blueprint
 from tests.fakes import FakeClock, FakeGateway, SequentialIds, fill, make_game, make_server
 
@@ -38,6 +41,9 @@ class Desk:
     clock: FakeClock
     tokens: dict[Role, str]
     readiness: list[Readiness]
+    services: ApiServices
+    metrics: Metrics
+    calls: Totals
 
     def call(
         self, method: str, path: str, role: Role | None = Role.ADMIN, **options: Any
@@ -63,21 +69,23 @@ def desk(store: Store) -> Desk:
     tokens = Tokens(units, clock)
     readiness = [Readiness(True)]
     ready: Callable[[], Readiness] = lambda: readiness[0]  # noqa: E731 - read when asked
-    app = create_app(
-        ApiServices(
-            start_game=StartGame(units, gateway, clock, SequentialIds(), retry, flights),
-            end_game=EndGame(units, gateway, clock, retry, flights),
-            add_game=AddGame(units, clock),
-            manage_servers=ManageServers(units, clock, retry),
-            preview_placement=PreviewPlacement(units, SequentialIds(), clock),
-            tokens=tokens,
-            read_history=ReadHistory(units, clock, Keep()),
-            units=units,
-            clock=clock,
-            readiness=ready,
-        ),
-        version="0",
+    calls = Totals()
+    metrics = Metrics("0", clock, ReadFleet(units), calls.rows, lambda _: "default")
+    services = ApiServices(
+        start_game=metrics.timed(StartGame(units, gateway, clock, SequentialIds(), retry, flights)),
+        end_game=EndGame(units, gateway, clock, retry, flights),
+        add_game=AddGame(units, clock),
+        manage_servers=ManageServers(units, clock, retry),
+        preview_placement=PreviewPlacement(units, SequentialIds(), clock),
+        tokens=tokens,
+        read_history=ReadHistory(units, clock, Keep()),
+        units=units,
+        clock=clock,
+        readiness=ready,
+        metrics=metrics.render,
+        observe=metrics.request,
     )
+    app = create_app(services, version="0")
     app.register_blueprint(create_blueprint())
     made = {role: tokens.create(role, role.value)[1] for role in Role}
-    return Desk(app, store, gateway, clock, made, readiness)
+    return Desk(app, store, gateway, clock, made, readiness, services, metrics, calls)

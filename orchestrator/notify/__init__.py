@@ -1,0 +1,1 @@
+"""Reports to people: mail, webhooks and chat, through Apprise."""
