@@ -132,7 +132,12 @@ def _add_health(app: OpenAPI, services: ApiServices) -> None:
         }
         return make_response(jsonify(body), 200 if readiness.ready else 503)
 
-    @app.route("/metrics")
+    @app.get(
+        "/metrics",
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        summary="Figures for Prometheus",
+        security=[{"bearer": []}],
+    )
     def metrics() -> Response:
         body, content_type = services.metrics(request.headers.get("Accept", ""))
         return Response(body, content_type=content_type)

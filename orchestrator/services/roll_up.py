@@ -21,6 +21,9 @@ MARGIN = timedelta(minutes=2)
 BATCH = 10
 """Hours closed in one transaction; between two of them polls may write."""
 
+LOOK = 10_000
+"""Hours that one look finds; looking reads every open poll."""
+
 PAUSE = 0.05
 """Seconds between two batches, so that closing a large fleet's hour delays nobody."""
 
@@ -59,24 +62,31 @@ class RollUp:
     def __call__(self) -> int:
         """Close what is over and forget what is old; how many hours of servers were closed."""
         closed = 0
-        while done := self._retry(self._close_some):
-            closed += done
-            self._clock.sleep(PAUSE)
+        while due := self._due():
+            for first in range(0, len(due), BATCH):
+                some = due[first : first + BATCH]
+                self._retry(lambda some=some: self._close_some(some))  # type: ignore[misc]
+                self._clock.sleep(PAUSE)
+            closed += len(due)
         self._sum_up_sites()
         self._retry(self._forget)
         return closed
 
-    def _close_some(self) -> int:
+    def _due(self) -> Sequence[tuple[str, datetime]]:
         before = Resolution.HOUR.floor(self._clock.now() - MARGIN)
+        with self._units(read_only=True) as uow:
+            return uow.history.hours_to_close(before, LOOK)
+
+    def _close_some(self, due: Sequence[tuple[str, datetime]]) -> None:
         with self._units() as uow:
-            found = uow.history.hours_to_close(before, BATCH)
-            for server, hour in found:
+            for server, hour in due:
                 self._close(uow, server, hour)
             uow.commit()
-        return len(found)
 
     def _close(self, uow: UnitOfWork, server: str, hour: datetime) -> None:
         readings = uow.history.take_hour(server, hour)
+        if not readings:
+            return
         uow.history.put_hour(server, hour, readings, minutes(readings))
         subject = Subject.server(server)
         uow.history.put_rollup(subject, Resolution.HOUR, hour, rollup(readings))
