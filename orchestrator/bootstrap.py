@@ -20,6 +20,7 @@ from orchestrator import __version__
 from orchestrator.api import ApiServices, HttpServer, Readiness, create_app
 from orchestrator.config import Settings
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.server import Probe
 from orchestrator.inventory import Inventory, load_inventory
 from orchestrator.metrics import Metrics
 from orchestrator.ports import SampleSink
@@ -36,6 +37,7 @@ from orchestrator.services.preview_placement import PreviewPlacement
 from orchestrator.services.probe_servers import ProbeServers
 from orchestrator.services.read_history import ReadHistory
 from orchestrator.services.reconcile import Reconcile
+from orchestrator.services.reconcile_fleet import ReconcileFleet
 from orchestrator.services.retry import Retry
 from orchestrator.services.roll_up import Keep, RollUp
 from orchestrator.services.settle_sessions import Settler, SettleSessions
@@ -131,6 +133,11 @@ class Broker:
             probe_timeout=settings.poll_timeout,
             max_connections_per_server=settings.connections_per_server,
             on_call=self.calls,
+            scripted=[
+                e.server.name
+                for e in (inventory.entries if inventory else ())
+                if e.server.probe is Probe.POWERSHELL
+            ],
         )
         self.pollers = ThreadExecutor(settings.poll_workers, "check")
         self.settlers = ThreadExecutor(settings.poll_workers, "reconcile")
@@ -172,6 +179,15 @@ class Broker:
             self.settlers,
             Orphans(settings.orphans),
             timedelta(seconds=settings.orphan_age),
+        )
+        self.reconcile_fleet = ReconcileFleet(
+            self.units,
+            self.gateway,
+            clock,
+            self.settle_sessions,
+            self.reconcile,
+            self.sweep_servers,
+            self.settlers,
         )
         self.tokens = Tokens(self.units, clock)
         self._make_history()

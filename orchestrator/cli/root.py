@@ -19,6 +19,7 @@ from orchestrator.cli.inventory import inventory
 from orchestrator.cli.lab import lab
 from orchestrator.cli.options import JSON_ASKED
 from orchestrator.cli.output import print_error
+from orchestrator.cli.reconcile import reconcile
 from orchestrator.cli.serve import serve
 from orchestrator.cli.servers import servers
 from orchestrator.cli.sessions import sessions
@@ -47,5 +48,17 @@ def main() -> None:
     """
 
 
-for command in (serve, inventory, servers, sessions, explain, games, tokens, db, lab, demo):
+for command in (
+    serve,
+    inventory,
+    servers,
+    sessions,
+    reconcile,
+    explain,
+    games,
+    tokens,
+    db,
+    lab,
+    demo,
+):
     main.add_command(command)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from orchestrator.domain.maintenance import MaintenanceWindow
 from orchestrator.domain.mode import Mode
-from orchestrator.domain.server import PortRange
+from orchestrator.domain.server import PortRange, Probe
 
 Check = Callable[[Any], Any]
 """The value as the broker wants it; ValueError says what to write instead."""
@@ -156,12 +156,9 @@ def fingerprint(value: Any) -> str:
     return digits
 
 
-def probe(value: Any) -> str:
+def probe(value: Any) -> Probe:
     """How load is read."""
-    if value == "powershell":
-        raise ValueError("powershell is not supported yet: write wql, or leave it out")
-    checked: str = one_of("wql")(value)
-    return checked
+    return Probe(one_of("wql", "powershell")(value))
 
 
 def maintenance(value: Any) -> tuple[MaintenanceWindow, ...]:

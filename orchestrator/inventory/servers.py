@@ -25,6 +25,7 @@ _SERVER_FIELDS = (
     "games",
     "physical_host",
     "ports",
+    "probe",
     "poll_interval",
     "maintenance",
     "ga_directory",

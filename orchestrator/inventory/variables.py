@@ -239,7 +239,11 @@ _OURS = {
         checks.ports, "range", "8554-8653", "9000-9099", "Ports of streams: two a slot at least."
     ),
     "orchestrator_probe": Variable(
-        checks.probe, "`wql`", "wql", "wql", "How its load is read; `powershell` not yet."
+        checks.probe,
+        "`wql`, `powershell`",
+        "wql",
+        "wql",
+        "How its load is read; `powershell` where WMI is closed to the account.",
     ),
     "orchestrator_certificate_fingerprint": Variable(
         checks.fingerprint,

@@ -51,10 +51,11 @@ class Beliefs:
         limits = self.current.limits.get(session.game_id)
         return limits is not None and limits.idle is not None
 
-    def refresh(self) -> bool:
-        """Read what is old; whether the servers were read too."""
+    def refresh(self, *, at_once: bool = False) -> bool:
+        """Read what is old, or all ``at_once``; whether the servers were read too."""
         now, before = self._clock.now(), self._belief
-        if before is not None and timedelta(0) <= now - before.read_at < _SESSIONS_EVERY:
+        fresh = before is not None and timedelta(0) <= now - before.read_at < _SESSIONS_EVERY
+        if fresh and not at_once:
             return False
         whole = self._fleet_at is None or not (timedelta(0) <= now - self._fleet_at < _FLEET_EVERY)
         servers: Sequence[ServerRecord] = before.servers if before else ()

@@ -67,7 +67,8 @@ class FollowSessions:
         for server, sessions in belief.sessions.items():
             polled = polls.get(server)
             for session in sessions:
-                if healths.get(server) is Health.UNREACHABLE:
+                # What the store says of a server is no reason before a poll of our own.
+                if polled is not None and healths.get(server) is Health.UNREACHABLE:
                     moves += _lost(session)
                 elif polled is not None:
                     moves += self._seen(session, polled)

@@ -15,7 +15,7 @@ from orchestrator.services.follow_sessions import FollowSessions, Move
 from orchestrator.services.keep_polls import KeepPolls
 from orchestrator.services.poll_schedule import Answer
 from orchestrator.services.poll_server import PollServer
-from orchestrator.services.settle_sessions import Settler, SettleSessions
+from orchestrator.services.settle_sessions import SettleSessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Polling:
         gateway: ServerGateway,
         clock: Clock,
         settle: SettleSessions,
-        settler: Settler,
+        settler: Callable[[str, Callable[[], object]], None],
         *,
         interval: int,
         sinks: Sequence[SampleSink] = (),
@@ -78,16 +78,18 @@ class Polling:
             return Answer.DOUBTED
         return Answer.SILENT if polled.finding.health is Health.UNREACHABLE else Answer.GOOD
 
-    def catch_up(self) -> CaughtUp:
+    def catch_up(self, *, at_once: bool = False) -> CaughtUp:
         """Write what polls found, read what others changed, and let sessions follow.
+
+        Reading and following come at intervals of their own unless ``at_once``.
 
         An error of the store leaves everything as it was: the next call goes on.
         """
         events = self._keep.flush()
-        if self.beliefs.refresh():
+        if self.beliefs.refresh(at_once=at_once):
             self._follow_fleet()
         read_at = self.beliefs.current.read_at
-        if read_at == self._followed_at:
+        if read_at == self._followed_at and not at_once:
             return CaughtUp(events, ())
         self._followed_at = read_at
         return CaughtUp(events, self._follow())

@@ -37,6 +37,7 @@ from orchestrator.transport.files import MAX_BYTES, FileTransfer
 from orchestrator.transport.janitor import Janitor
 from orchestrator.transport.pool import Pool
 from orchestrator.transport.probe import Prober, Question
+from orchestrator.transport.scripted import SCRIPT, ScriptedAnswers
 from orchestrator.transport.scripts import COMMAND, ScriptLibrary
 from orchestrator.transport.shell import CommandRunner
 from orchestrator.transport.shells import Shells
@@ -55,6 +56,7 @@ class WinrmGateway:
     ``call_timeout`` is the hard limit of a script call in seconds, on top of
     what the script may wait itself; ``probe_timeout`` that of one question of a poll. Polls
     have a connection of their own, so that a slow launch never holds them up.
+    Servers in ``scripted`` are polled by a script instead of WQL.
     ``on_call`` is told what each call cost, in the thread that made it.
     """
 
@@ -66,10 +68,12 @@ class WinrmGateway:
         call_timeout: float = 30,
         probe_timeout: float = 10,
         max_connections_per_server: int = 8,
+        scripted: Collection[str] = (),
         on_call: Listener | None = None,
     ) -> None:
         self._connections = dict(connections)
         self._scripts = scripts
+        self._scripted = frozenset(scripted)
         self._call_timeout = call_timeout
         self._probe_timeout = probe_timeout
         self._size = max_connections_per_server
@@ -189,13 +193,21 @@ class WinrmGateway:
     ) -> Observation:
         """One look by WQL; ``probe_timeout`` limits each question, and several of
         them the whole. The breaker is told, but not asked: whoever polls paces."""
+        line = self._line(server)
+        if server in self._scripted:
+            due = line.prober.due(launches, ports)
+            scripted = ScriptedAnswers(
+                server, lambda parameters: self._run(server, SCRIPT, parameters, 0).data, due
+            )
+            with _reading(server, SCRIPT):
+                return line.prober.observe(scripted.ask, datetime.now(UTC), launches, ports)
         whole = Deadline.after(_QUESTIONS * self._probe_timeout)
 
         def ask(question: Question) -> list[Row]:
             deadline = Deadline.after(min(self._probe_timeout, whole.remaining))
             return self._ask(server, question.wql, deadline, question.namespace, polling=True)
 
-        return self._line(server).prober.observe(ask, datetime.now(UTC), launches, ports)
+        return line.prober.observe(ask, datetime.now(UTC), launches, ports)
 
     def probe(self, server: str) -> Load:
         """One sample by WQL."""
@@ -321,7 +333,8 @@ class _Traced:
     def __enter__(self) -> Traffic:
         if not self._polling:
             self._line.breaker.check()
-        self._began, self._cpu = time.perf_counter(), time.thread_time()
+        if self._on_call is not None:
+            self._began, self._cpu = time.perf_counter(), time.thread_time()
         return self._traffic
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:

@@ -19,7 +19,7 @@ from orchestrator.domain.errors import AccessDenied, QueryRejected, ServerCallEr
 from orchestrator.domain.launch import Launch
 from orchestrator.domain.observation import Observation
 from orchestrator.domain.server import Load
-from orchestrator.transport.wql import CIMV2, STANDARD_CIMV2, Row, Value
+from orchestrator.transport.wql import CIMV2, STANDARD_CIMV2, Row, Value, parse_datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,19 @@ class Question:
     def class_name(self) -> str:
         """The class that is asked."""
         return self.wql.partition(" FROM ")[2].split(" ", 1)[0]
+
+    @property
+    def parts(self) -> dict[str, object]:
+        """The question as Get-Load takes it."""
+        what, _, where = self.wql.partition(" WHERE ")
+        columns = what.partition(" FROM ")[0].removeprefix("SELECT ").split(", ")
+        namespace = self.namespace.rpartition("/wmi/")[2].removesuffix("/*")
+        return {
+            "class": self.class_name,
+            "filter": where,
+            "namespace": namespace,
+            "columns": columns,
+        }
 
 
 CPU = Question(
@@ -120,6 +133,19 @@ class Prober:
         living = None if processes is None else living_of(launches, processes)
         return Observation(load, living, clients)
 
+    def due(self, launches: Collection[Launch], ports: Collection[int]) -> list[Question]:
+        """What the next look will ask, for those who ask everything in one call."""
+        wanted = [CPU, SYSTEM, processes_question(launches), USER, GPU, DISKS, NETWORK, GPU_MEMORY]
+        if ports:
+            wanted.append(clients_question(ports))
+        return [each for each in wanted if self._is_due(each)]
+
+    def _is_due(self, question: Question) -> bool:
+        now = self._clock()
+        kept = self._kept.get(question.wql)
+        fresh = kept is not None and now - kept[0] < question.seconds
+        return self._missing.get(question.class_name, 0.0) <= now and not fresh
+
     def rows(self, ask: Ask, question: Question) -> list[Row] | None:
         """Rows, kept or new; None for a class that was missing a while ago."""
         now = self._clock()
@@ -159,8 +185,7 @@ class Prober:
         server are one question."""
         if not ports:
             return None
-        wanted = " OR ".join(f"LocalPort={port}" for port in sorted(ports))
-        rows = asking.rows(Question(_CLIENTS.format(wanted), namespace=STANDARD_CIMV2))
+        rows = asking.rows(clients_question(ports))
         if rows is None:
             return None
         found = dict.fromkeys(ports, 0)
@@ -208,6 +233,12 @@ def processes_question(launches: Collection[Launch]) -> Question:
     """Desktops, locks and the processes of these launches, in one question."""
     wanted = "".join(f" OR ProcessId={pid}" for pid in sorted({each.pid for each in launches}))
     return Question(_PROCESSES + wanted)
+
+
+def clients_question(ports: Collection[int]) -> Question:
+    """The established connections to these ports."""
+    wanted = " OR ".join(f"LocalPort={port}" for port in sorted(ports))
+    return Question(_CLIENTS.format(wanted), namespace=STANDARD_CIMV2)
 
 
 def living_of(launches: Collection[Launch], processes: Sequence[Row]) -> frozenset[Launch]:
@@ -283,7 +314,13 @@ def _share(value: Value) -> float | None:
 
 
 def _moment(value: Value) -> datetime | None:
-    return value if isinstance(value, datetime) else None
+    """A time; Get-Load writes it as text."""
+    if isinstance(value, datetime):
+        return value
+    try:
+        return parse_datetime(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def _number(value: Value) -> float | None:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,7 +99,7 @@ class Host:
         return {name: value for name, value in found.items() if value}
 
 
-def gateway_to(connection: Connection, **options: float) -> WinrmGateway:
+def gateway_to(connection: Connection, **options: Any) -> WinrmGateway:
     scripts = ScriptLibrary(default_scripts())
     settings = {"call_timeout": 5.0, "probe_timeout": 5.0, **options}
     return WinrmGateway({"a": connection}, scripts, **settings)  # type: ignore[arg-type]

@@ -12,7 +12,14 @@ from orchestrator.domain.errors import QueryRejected
 from orchestrator.domain.launch import Launch
 from orchestrator.lab import LabServer, build_computer
 from orchestrator.lab.windows import WindowsMachine, wmi
-from tests.contract.test_gateway_on_lab import HOOKED, PASSWORD, USER, Host, connection_to
+from tests.contract.test_gateway_on_lab import (
+    HOOKED,
+    PASSWORD,
+    USER,
+    Host,
+    connection_to,
+    gateway_to,
+)
 
 
 @pytest.fixture(params=["2008r2", "2012", "2012r2", "2022"])
@@ -110,3 +117,24 @@ def test_a_locked_desktop_is_seen(host: Host) -> None:
     host.computer.desktop.locked = True
     load = host.gateway.observe("a").load
     assert (load.desktop, load.locked) == (True, True)
+
+
+def test_a_script_answers_the_same_where_wmi_is_closed_from_afar(host: Host) -> None:
+    launch = host.gateway.launch("a", HOOKED).launch
+    host.computer.missing_classes = {"Win32_LogicalDisk"}
+    stranger = replace(launch, pid=launch.pid + 4)
+    by_wql = host.gateway.observe("a", [launch, stranger], [8600])
+    scripted = gateway_to(host.connection, scripted=["a"])
+    started, enumerations = host.computer.started, host.server.open_enumerations
+    by_script = scripted.observe("a", [launch, stranger], [8600])
+    assert host.computer.started > started
+    assert host.server.open_enumerations == enumerations
+    # The script's own process takes time and memory.
+    own = {name: getattr(by_script.load, name) for name in ("at", "cpu", "memory_free_mb")}
+    assert by_script == replace(by_wql, load=replace(by_wql.load, **own))
+    host.computer.log_off()
+    host.computer.log_on("other")
+    again = scripted.observe("a", [launch])
+    assert again.load.desktop_user == r"GAME-01\other"
+    assert again.living == frozenset()
+    scripted.close()

@@ -97,7 +97,6 @@ def test_a_right_value_is_taken(name: str, value: Any, result: Any) -> None:
         ("orchestrator_ports", 8554, "8554-8653"),
         ("orchestrator_ports", "9099-9000", "smaller port first"),
         ("orchestrator_ports", "1-70000", "within 1-65535"),
-        ("orchestrator_probe", "powershell", "not supported yet"),
         ("orchestrator_probe", "ping", "write wql"),
         ("orchestrator_poll_interval", 0, "from 1 to 3600"),
         ("orchestrator_maintenance", {"start": "3:00"}, "list of windows"),
