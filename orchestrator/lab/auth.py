@@ -129,6 +129,11 @@ class ConnectionAuth:
         """Whether messages can be sealed."""
         return self.user is not None and self._context is not None
 
+    @property
+    def is_by_ticket(self) -> bool:
+        """Whether Kerberos logged in."""
+        return self.can_seal and self._context.negotiated_protocol == "kerberos"
+
     def forget(self) -> None:
         """As if the connection were new."""
         self._context, self.user = None, None

@@ -37,6 +37,8 @@ class LabServer:
     ``schemes`` are HTTP's, in lower case: None for Negotiate, Kerberos where
     there is a ``keytab``, certificates where ``clients`` says whose, and Basic
     where the message is not in clear text. ``binding_level`` is CbtHardeningLevel.
+    ``forgets_tickets``: a login by Kerberos holds for its own request, unless
+    messages are sealed.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class LabServer:
         keytab: Path | None = None,
         clients: ClientCertificates | None = None,
         binding_level: str = "relaxed",
+        forgets_tickets: bool = False,
     ) -> None:
         self.machine = machine
         self.faults = Faults()
@@ -65,6 +68,7 @@ class LabServer:
         self._secure = certificate is not None
         self._plain_allowed = allow_unencrypted or self._secure
         self._clients = clients
+        self._forgets_tickets = forgets_tickets
         bound = certificate is not None and binding_level != "none"
         self._access = Access(
             self._store,
@@ -169,6 +173,9 @@ class LabServer:
             try:
                 reply = self._handle(request, auth, sock)
             finally:
+                sealed = request.headers.get("content-type", "").startswith("multipart/")
+                if self._forgets_tickets and auth.is_by_ticket and not sealed:
+                    auth.forget()
                 self.stats["auth_legs"] += auth.legs - legs
             for fault in faults:
                 self._after(fault, reply)

@@ -46,7 +46,9 @@ _SEALED_OTHERWISE = {
 _INSTEAD = {"ntlm": "NTLM", "kerberos": "Kerberos"}
 """The scheme of a transport where a server does not offer Negotiate."""
 
+_BY_TICKET = frozenset({"kerberos", "negotiate"})
 _BOUND = frozenset({"ntlm", "negotiate", "kerberos"})
+_SOAP = "application/soap+xml;charset=UTF-8"
 _MOST_LEGS = 12
 _UNAUTHORIZED = 401
 
@@ -55,10 +57,12 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What each request of an authenticated connection carries."""
+    """What each request of an authenticated connection carries; ``scheme`` is
+    HTTP's name of how it was authenticated, empty where nothing was said yet."""
 
     authorization: str | None = None
     seal: Seal | None = None
+    scheme: str = ""
 
 
 def log_in(wire: Wire, settings: Connection, deadline: Deadline) -> Login:
@@ -79,8 +83,21 @@ def log_in(wire: Wire, settings: Connection, deadline: Deadline) -> Login:
     )
     protocol = _SEALED_OTHERWISE.get(scheme, _SEALED)
     if not wanted:
-        return Login()
-    return Login(seal=Seal(NtlmSealing.after(token, context) or context, protocol))
+        return Login(scheme=scheme)
+    sealing = NtlmSealing.after(token, context) or context
+    return Login(seal=Seal(sealing, protocol), scheme=scheme)
+
+
+def takes_tickets(settings: Connection, login: Login) -> bool:
+    """Whether a request can prove by itself who sent it: HTTP.sys may keep a
+    login by Kerberos for its one request only."""
+    return bool(login.scheme) and login.seal is None and settings.transport in _BY_TICKET
+
+
+def ticket(wire: Wire, settings: Connection, login: Login, deadline: Deadline) -> str:
+    """The Authorization of one request; raises CannotProve."""
+    token = _step(_context(wire, settings, deadline), None, deadline)
+    return f"{login.scheme} {base64.b64encode(token or b'').decode('ascii')}"
 
 
 def refusal(settings: Connection, response: Response) -> Refused:
@@ -139,10 +156,11 @@ def _converse(
     scheme of HTTP it was done by, and the last token sent."""
     scheme = "CredSSP" if settings.transport == "credssp" else "Negotiate"
     token = _step(context, None, deadline)
-    for _ in range(_MOST_LEGS):
+    for leg in range(_MOST_LEGS):
         value = f"{scheme} {base64.b64encode(token or b'').decode('ascii')}"
         timeout = min(settings.read_timeout, deadline.remaining)
-        response = wire.post(b"", None, value, timeout)
+        # Without its type WinRM would answer the last, accepted, leg by an error.
+        response = wire.post(b"", _SOAP, value, timeout)
         wire.traffic.legs += 1
         refused = response.status == _UNAUTHORIZED
         answer = _answer_token(response, scheme)
@@ -150,7 +168,7 @@ def _converse(
             answer = None
         if answer is None and refused:
             instead = _INSTEAD.get(settings.transport, "")
-            if wire.traffic.legs == 1 and _offers_only(response, instead):
+            if leg == 0 and _offers_only(response, instead):
                 scheme = instead
                 continue
             raise refusal(settings, response)

@@ -20,7 +20,14 @@ from winrm.protocol import Protocol
 
 from orchestrator.domain.errors import CredentialsRefused
 from orchestrator.domain.server import Connection
-from orchestrator.transport.authentication import BASIC, Login, log_in, refusal
+from orchestrator.transport.authentication import (
+    BASIC,
+    Login,
+    log_in,
+    refusal,
+    takes_tickets,
+    ticket,
+)
 from orchestrator.transport.deadline import Deadline, Watchdog
 from orchestrator.transport.faults import (
     FAILURES,
@@ -32,7 +39,7 @@ from orchestrator.transport.faults import (
 )
 from orchestrator.transport.http11 import Response
 from orchestrator.transport.refusals import Refused
-from orchestrator.transport.sealing import is_sealed
+from orchestrator.transport.sealing import Seal, is_sealed
 from orchestrator.transport.tracing import blanked
 from orchestrator.transport.wire import Broken, Silent, Traffic, Wire
 
@@ -65,6 +72,7 @@ class _Transport:
         # Bound here once: an unbound logger is made anew for each message.
         self._log = log.bind(server=server)
         self._login: Login | None = None
+        self._by_ticket = False
 
     def send_message(self, message: str | bytes) -> bytes:
         """Send, sealed where it has to be, and give the answer's SOAP."""
@@ -75,13 +83,10 @@ class _Transport:
         body, content_type = message, _SOAP
         if login.seal is not None:
             content_type, body = login.seal.wrap(message)
-        response = self.wire.post(body, content_type, login.authorization, self._timeout())
+        response = self._post(body, content_type, login)
         answer = response.body
-        answer_type = response.header("content-type")
-        # Some answers do not say what they are.
-        sealed = "multipart/" in answer_type or is_sealed(answer)
-        if login.seal is not None and sealed:
-            answer = login.seal.unwrap(answer)
+        if login.seal is not None:
+            answer = _unsealed(response, login.seal)
         if self._log.is_enabled_for(logging.DEBUG):
             self._log.debug(
                 "soap",
@@ -107,6 +112,16 @@ class _Transport:
             self._login = log_in(self.wire, self._settings, self.deadline)
         return self._login
 
+    def _post(self, body: bytes, content_type: str, login: Login) -> Response:
+        if not self._by_ticket:
+            response = self.wire.post(body, content_type, login.authorization, self._timeout())
+            once_more = response.status == 401 and not response.closes
+            if not once_more or not takes_tickets(self._settings, login):
+                return response
+            self._by_ticket = True
+        shown = ticket(self.wire, self._settings, login, self.deadline)
+        return self.wire.post(body, content_type, shown, self._timeout())
+
     def _timeout(self) -> float:
         if self.deadline.passed:
             raise Silent("the call's time limit has passed")
@@ -120,6 +135,18 @@ class _Transport:
         if self._login is not None and self._login.seal is None and told.kind is CredentialsRefused:
             text += ", or allows no message in clear text (ansible_winrm_message_encryption)"
         return Refused(text)
+
+
+def _unsealed(response: Response, seal: Seal) -> bytes:
+    """The answer's plain text. Where messages are sealed, SOAP in clear text is
+    somebody else's; what is no SOAP comes from HTTP.sys."""
+    body = response.body
+    # Some answers do not say what they are.
+    if "multipart/" in response.header("content-type") or is_sealed(body):
+        return seal.unwrap(body)
+    if response.status == 200 or b"Envelope" in body:
+        raise ValueError("it is not sealed, though the request was")
+    return body
 
 
 class KeptConnection:

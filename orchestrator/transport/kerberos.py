@@ -13,6 +13,7 @@ import hashlib
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import spnego
@@ -44,6 +45,7 @@ class _Account:
     cache: str = ""
     renew_at: float = 0.0
     generation: int = 0
+    stamp: tuple[str, float] = ("", 0.0)
     refusal: tuple[str, type[ServerCallError]] = ("", NoTicket)
     refused_until: float = 0.0
 
@@ -66,27 +68,41 @@ def kerberos_credential(settings: Connection) -> Any:
     except ImportError:
         raise CannotProve(_MISSING, NoTicket) from None
     principal = principal_of(settings)
-    if not settings.password and settings.kerberos_keytab is None:
-        return spnego.CredentialCache(principal or None)
     key = _key(settings, principal)
     with _lock:
         account = _accounts.setdefault(key, _Account())
     with account.lock:
-        if time.time() > account.renew_at:
+        is_ours = bool(settings.password or settings.kerberos_keytab)
+        if time.time() > account.renew_at or not (is_ours or account.stamp == _stamp(krb5)):
             if time.monotonic() < account.refused_until:
                 message, kind = account.refusal
                 raise CannotProve(message, kind)
             try:
-                _fetch(krb5, account, key, settings)
+                if is_ours:
+                    _fetch(krb5, account, key, settings)
+                else:
+                    _copy(krb5, account, key)
             except krb5.Krb5Error as error:
                 kind, message = of_kerberos(error) or (NoTicket, words(error))
-                if kind is CredentialsRefused and not settings.password:
+                if kind is CredentialsRefused and settings.kerberos_keytab:
                     message = _STALE_KEYTAB
-                message = f"no Kerberos ticket for {principal}: {message}"
+                message = f"no Kerberos ticket for {principal or 'the broker'}: {message}"
                 account.refusal = message, kind
-                account.refused_until = time.monotonic() + _PAUSE
+                account.refused_until = time.monotonic() + (_PAUSE if is_ours else 0)
                 raise CannotProve(message, kind) from error
         return spnego.KerberosCCache(account.cache)
+
+
+def _stamp(krb5: Any) -> tuple[str, float]:
+    """Something that changes when the environment's cache does."""
+    name = krb5.cc_default_name(krb5.init_context()).decode("utf-8", "replace")
+    kind, _, path = name.rpartition(":")
+    if kind not in {"", "FILE"}:
+        return name, time.time() // _RENEW_BEFORE
+    try:
+        return name, Path(path).stat().st_mtime
+    except OSError:
+        return name, 0.0
 
 
 def _key(settings: Connection, principal: str) -> _Key:
@@ -109,14 +125,34 @@ def _fetch(krb5: Any, account: _Account, key: _Key, settings: Connection) -> Non
     else:
         keytab = krb5.kt_resolve(context, f"FILE:{settings.kerberos_keytab}".encode())
         ticket = krb5.get_init_creds_keytab(context, principal, options, keytab=keytab)
+    _keep(krb5, context, account, key, ticket.client, [ticket])
+
+
+def _copy(krb5: Any, account: _Account, key: _Key) -> None:
+    """The tickets that somebody else gets, out of the environment's cache: its
+    file would be written by every connection that asks for a server."""
+    context = krb5.init_context()
+    if key[0]:
+        cache = krb5.cc_cache_match(context, krb5.parse_name_flags(context, key[0].encode()))
+    else:
+        cache = krb5.cc_default(context)
+    account.stamp = _stamp(krb5)
+    _keep(krb5, context, account, key, cache.principal, list(cache))
+
+
+def _keep(
+    krb5: Any, context: Any, account: _Account, key: _Key, client: Any, tickets: list[Any]
+) -> None:
     generation = account.generation + 1
     digest = hashlib.sha256("\0".join(key).encode()).hexdigest()[:16]
     name = f"MEMORY:orchestrator-{digest}-{generation}"
     cache = krb5.cc_resolve(context, name.encode())
-    krb5.cc_initialize(context, cache, ticket.client)
-    krb5.cc_store_cred(context, cache, ticket)
+    krb5.cc_initialize(context, cache, client)
+    for each in tickets:
+        krb5.cc_store_cred(context, cache, each)
     account.cache, account.generation = name, generation
-    life = float(ticket.times.endtime) - time.time()
+    ends = [float(each.times.endtime) for each in tickets if b"krbtgt/" in each.server.name]
+    life = max(ends, default=0.0) - time.time()
     account.renew_at = time.time() + life - min(_RENEW_BEFORE, life / 5)
     if generation > 2:
         old = f"MEMORY:orchestrator-{digest}-{generation - 2}"

@@ -58,6 +58,7 @@ class House:
         self.servers = {
             "http": start(schemes=("negotiate", "kerberos", "credssp")),
             "https": start(clients=late, **tls),
+            "https, forgetful": start(forgets_tickets=True, **tls),
             "https, certificate at once": start(clients=replace(late, late=False), **tls),
         }
 
@@ -147,7 +148,7 @@ def test_both_are_let_in_where_channel_binding_is_demanded(house: House) -> None
 
 
 @pytest.mark.kerberos
-@pytest.mark.parametrize("kind", ["http", "https"])
+@pytest.mark.parametrize("kind", ["http", "https", "https, forgetful"])
 def test_pywinrm_logs_in_by_kerberos(domain: House, realm: Kdc, kind: str) -> None:
     pytest.importorskip("kerberos", reason="the extra test_kerberos is not installed")
     realm.kinit()
@@ -161,7 +162,7 @@ def test_pywinrm_logs_in_by_kerberos(domain: House, realm: Kdc, kind: str) -> No
 
 @pytest.mark.kerberos
 @pytest.mark.parametrize("auth", ["kerberos", "negotiate", "credssp"])
-@pytest.mark.parametrize("kind", ["http", "https"])
+@pytest.mark.parametrize("kind", ["http", "https", "https, forgetful"])
 def test_pypsrp_logs_in_by_kerberos(domain: House, realm: Kdc, kind: str, auth: str) -> None:
     service = {} if auth == "credssp" else {"negotiate_service": "HTTP"}
     wsman = domain.pypsrp(kind, auth=auth, username=f"{USER}@{REALM}", password=PASSWORD, **service)

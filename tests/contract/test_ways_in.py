@@ -24,13 +24,16 @@ from orchestrator.domain.errors import (
     LoginNotOffered,
     NoTicket,
     Outcome,
+    ProtocolViolation,
     ServerCallError,
     ServerUnreachable,
     TlsUntrusted,
 )
 from orchestrator.domain.server import Connection
 from orchestrator.lab import LabServer, build_computer
+from orchestrator.lab.auth import ConnectionAuth
 from orchestrator.lab.certificate import Authority
+from orchestrator.lab.http import HttpReply
 from orchestrator.lab.tls import ClientCertificates
 from orchestrator.lab.windows import WindowsMachine
 from orchestrator.transport import ScriptLibrary, WinrmGateway
@@ -112,6 +115,7 @@ class Labs:
                 "clients": replace(files.clients, late=False),
                 "binding_level": "strict",
             },
+            "forgetful": {**tls, "forgets_tickets": True},
             "kerberos only": {"schemes": ("kerberos",)},
             "ntlm only": {"schemes": ("ntlm",)},
         }[kind]
@@ -249,7 +253,7 @@ def test_a_keytab_or_the_environments_cache_stand_for_a_password(
     keytab = {"user": "robot", "password": "", "kerberos_keytab": str(realm.robots_keytab)}
     prove(domain_labs, "http", {"transport": "kerberos", **keytab}, 1, True)
     realm.kinit()
-    for user in (USER, ""):
+    for user in (USER, f"{USER}@{REALM}", ""):
         manual = {"transport": "kerberos", "user": user, "password": ""}
         prove(domain_labs, "http", manual, 1, True)
 
@@ -274,14 +278,31 @@ def test_a_server_that_offers_only_ntlm_is_asked_by_that_name(labs: Labs) -> Non
 
 
 @pytest.mark.kerberos
+@pytest.mark.parametrize("transport", ["kerberos", "negotiate"])
+def test_a_server_that_forgets_tickets_is_shown_one_with_each_request(
+    domain_labs: Labs, realm: Kdc, transport: str
+) -> None:
+    login = {"transport": transport, "user": f"{USER}@{REALM}"}
+    gateway = domain_labs.gateway("forgetful", **login)
+    for _ in range(3):
+        assert gateway.query("a", WQL) == [{"Name": "GAME-01"}]
+    gateway.close()
+    stats = domain_labs.server("forgetful").stats
+    # Logged in, refused once, then three requests with a ticket each.
+    assert (stats["connections"], stats["requests"], stats["auth_legs"]) == (1, 5, 4)
+
+
+@pytest.mark.kerberos
+@pytest.mark.parametrize("password", [PASSWORD, ""], ids=["ours", "the environment's"])
 def test_two_hundred_connections_share_one_ticket(
-    domain_labs: Labs, realm: Kdc, files: Files
+    domain_labs: Labs, realm: Kdc, password: str
 ) -> None:
     server = domain_labs.server("http")
-    # Not logged in before under this realm's spelling, so its cache is new.
+    realm.kinit()
     shared = Connection(
-        "localhost", server.port, "http", "kerberos", f"{USER}@{REALM}", PASSWORD, read_timeout=60
+        "localhost", server.port, "http", "kerberos", f"{USER}@{REALM}", password, read_timeout=60
     )
+    cache = (realm.folder / "ccache").read_bytes()
     names = [f"s-{number:03}" for number in range(200)]
     gateway = WinrmGateway(
         dict.fromkeys(names, shared), ScriptLibrary(default_scripts()), probe_timeout=60
@@ -302,6 +323,7 @@ def test_two_hundred_connections_share_one_ticket(
         gateway.close()
     assert server.stats["requests"] == server.stats["sealed"] == 200
     assert realm.first_tickets() - before <= 1
+    assert (realm.folder / "ccache").read_bytes() == cache
 
 
 @pytest.mark.kerberos
@@ -579,3 +601,33 @@ def test_a_proxy_that_is_not_there_or_forbids_it_is_named(labs: Labs) -> None:
 def test_no_secret_is_in_a_connections_repr() -> None:
     shown = repr(Connection("h", 1, "http", "ntlm", "u", "s3cret", proxy="http://u:s3cret@p:1"))
     assert "s3cret" not in shown
+
+
+@pytest.mark.kerberos
+def test_a_cache_that_was_filled_again_is_read_again(domain_labs: Labs, realm: Kdc) -> None:
+    manual = {"transport": "kerberos", "user": "", "password": ""}
+    realm.kinit("robot")
+    gateway = domain_labs.gateway("http", **manual)
+    assert gateway.query("a", WQL) == [{"Name": "GAME-01"}]
+    gateway.close()
+    (realm.folder / "ccache").unlink()
+    assert type(domain_labs.refused("http", **manual)) is NoTicket
+    realm.kinit()
+    prove(domain_labs, "http", manual, 1, True)
+
+
+class Careless(LabServer):
+    """Answers in clear text what was asked sealed, as somebody in between could."""
+
+    def _wrap(self, status: int, body: bytes, auth: ConnectionAuth, sealed: bool) -> HttpReply:
+        return super()._wrap(status, body, auth, sealed=False)
+
+
+@pytest.mark.parametrize("wql", [WQL, "SELECT * FROM Win32_NoSuchClass"])
+def test_an_answer_in_clear_text_to_a_sealed_request_is_not_believed(wql: str) -> None:
+    with Careless(WindowsMachine(build_computer("GAME-04")), USERS) as server:
+        connection = Connection("localhost", server.port, "http", "ntlm", USER, PASSWORD)
+        gateway = WinrmGateway({"a": connection}, ScriptLibrary(default_scripts()))
+        with pytest.raises(ProtocolViolation, match="not sealed"):
+            gateway.query("a", wql)
+        gateway.close()
