@@ -42,7 +42,7 @@ param(
 
 $task = Get-SessionTask $SessionId | Select-Object -First 1
 $record = Get-SessionRecord $SessionId $task
-if ($null -ne $record -and $record.mode -eq 'sunshine') {
+if (Test-SunshineSession $record $null) {
     if (-not $PSCmdlet.ShouldProcess("$TaskFolder$SessionId", 'End the session')) { return (Format-Untouched $SessionId) }
     return (Stop-Sunshine $SessionId $record $null $Sunshine)
 }

@@ -57,7 +57,7 @@ param(
 $asked = New-AskedIdentity $ProcessId $CreatedAt $Image
 $task = Get-SessionTask $SessionId | Select-Object -First 1
 $record = Get-SessionRecord $SessionId $task
-if ($null -ne $record -and $record.mode -eq 'sunshine') {
+if (Test-SunshineSession $record $asked) {
     if (-not $PSCmdlet.ShouldProcess("$TaskFolder$SessionId", 'End the session')) { return (Format-Untouched $SessionId) }
     return (Stop-Sunshine $SessionId $record $asked $Sunshine)
 }

@@ -113,17 +113,29 @@ function Remove-SunshineApp {
     }
 }
 
+function Test-SunshineSession {
+    # Whether a session is of mode sunshine, by its record or, where there is
+    # none any more, by its launch: Sunshine itself is never ended.
+    param([object] $Record, [object] $Asked)
+    if ($null -ne $Record -or $null -eq $Asked) { return ($null -ne $Record -and $Record.mode -eq 'sunshine') }
+    return ((Get-LeafName $Asked.Image) -eq 'sunshine.exe')
+}
+
 function Stop-Sunshine {
     # Ends a session that Sunshine streams: closes what it runs, takes the app
     # out of its list, removes the session's traces. Sunshine itself stays.
     param([string] $SessionId, [object] $Record, [object] $Asked, [object] $Sunshine)
-    $link = Get-SunshineLink $Sunshine
     $snapshot = @(Get-ProcessSnapshot)
     $problem = Get-IdentityProblem $Asked $snapshot
-    $known = $Record.launch
-    if ($null -ne $Asked) { $known = $Asked }
+    $known = $null
+    if ($null -ne $Record) {
+        if ($null -ne $problem -and $null -ne (Find-Process $snapshot $Record.launch)) { throw $problem }
+        $known = $Record.launch
+        if ($null -ne $Asked) { $known = $Asked }
+    }
+    $link = Get-SunshineLink $Sunshine
     $process = Find-Sunshine $link $snapshot
-    $answer = [ordered]@{ changed = $true; warnings = [object[]]@(); session_id = $SessionId; how = 'already_gone'; ended = [object[]]@() }
+    $answer = [ordered]@{ changed = $false; warnings = [object[]]@(); session_id = $SessionId; how = 'already_gone'; ended = [object[]]@() }
     if ($null -eq $process) { $answer.warnings = [object[]]@('Sunshine does not run: an app of this session stays in its list') }
     else {
         if ($null -ne $known -and (Test-SameProcess $process $known)) {
@@ -134,7 +146,9 @@ function Stop-Sunshine {
         }
         Remove-SunshineApp $link $SessionId
     }
-    $answer.warnings = [object[]]@($answer.warnings + (Remove-SessionTrace $SessionId $Record $false).Warnings)
+    $trace = Remove-SessionTrace $SessionId $Record $false
+    $answer.changed = $trace.Removed
+    $answer.warnings = [object[]]@($answer.warnings + $trace.Warnings)
     if ($null -ne $problem) { throw $problem }
     return $answer
 }

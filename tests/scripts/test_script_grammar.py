@@ -13,7 +13,7 @@ from windows_standin import MODULE
 tree_sitter = pytest.importorskip("tree_sitter")
 grammar = pytest.importorskip("tree_sitter_pwsh")
 
-FILES = [source.path for source in sources()] + [MODULE]
+FILES = [source.path for source in sources()] + sorted(MODULE.parent.glob("*.ps*1"))
 
 
 def problems(text: bytes) -> list[str]:

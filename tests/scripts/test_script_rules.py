@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from powershell_source import FOLDER, Source, param_block, sources, without_literals
 
 DOCS = Path(__file__).parents[2] / "docs" / "scripts.md"
+PACKAGE = Path(__file__).parents[2] / "orchestrator"
 
 
 def words(text: str) -> frozenset[str]:
@@ -246,6 +248,41 @@ def test_error_codes_are_those_of_the_documentation() -> None:
     thrown |= set(re.findall(r"'([a-z_]+_missing)'", text))
     thrown |= set(re.findall(r"\$code = '([a-z_]+)'", text))
     assert thrown == {row[0].strip("`") for row in _table("Error codes")}
+
+
+def test_the_labs_error_codes_are_documented() -> None:
+    raised = {
+        code
+        for path in (PACKAGE / "lab" / "windows").rglob("*.py")
+        for code in re.findall(r'(?:ScriptError|failure)\(\s*"([a-z_]+)"', path.read_text("utf-8"))
+    }
+    assert raised
+    assert raised <= {row[0].strip("`") for row in _table("Error codes")}
+
+
+def test_the_broker_sends_parameters_that_the_scripts_have() -> None:
+    """Each function of the transport that names a script gives only parameters of it."""
+    scripts = {s.path.stem: set(s.parameters) for s in sources() if s.is_script}
+    sent: dict[str, set[str]] = {}
+    for path in (PACKAGE / "transport").glob("*.py"):
+        for function in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(function, ast.FunctionDef):
+                texts = {n.value for n in ast.walk(function) if isinstance(n, ast.Constant)}
+                for script in texts & set(scripts):
+                    sent.setdefault(str(script), set()).update(_capitalised_keys(function))
+    assert {"Start-Game", "Stop-Game", "Get-Launch", "Remove-Launch"} <= set(sent)
+    for script, names in sent.items():
+        assert names <= scripts[script], script
+    assert sent["Start-Game"] == scripts["Start-Game"]
+
+
+def _capitalised_keys(function: ast.FunctionDef) -> set[str]:
+    keys = [k for n in ast.walk(function) if isinstance(n, ast.Dict) for k in n.keys]
+    return {
+        key.value
+        for key in keys
+        if isinstance(key, ast.Constant) and isinstance(key.value, str) and key.value[:1].isupper()
+    }
 
 
 @pytest.mark.parametrize(

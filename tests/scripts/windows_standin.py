@@ -96,7 +96,7 @@ class Windows:
     def __init__(self, folder: Path) -> None:
         self.drive = folder / "c"
         self.drive.mkdir()
-        self._state = folder / "state.json"
+        self.state_file = folder / "state.json"
         self.write(
             {
                 "user": "GAME01\\player",
@@ -119,19 +119,19 @@ class Windows:
 
     def read(self) -> dict[str, Any]:
         """The state."""
-        state: dict[str, Any] = json.loads(self._state.read_text("utf-8-sig"))
+        state: dict[str, Any] = json.loads(self.state_file.read_text("utf-8-sig"))
         return state
 
     def write(self, state: Mapping[str, Any]) -> None:
         """Replace the state."""
-        fresh = self._state.with_suffix(".fresh")
+        fresh = self.state_file.with_suffix(".fresh")
         fresh.write_text(json.dumps(state), "utf-8")
-        fresh.replace(self._state)
+        fresh.replace(self.state_file)
 
     @contextmanager
     def edit(self) -> Iterator[dict[str, Any]]:
         """The state, to be changed while a call may be under way."""
-        with Path(f"{self._state}.lock").open("a") as lock:
+        with Path(f"{self.state_file}.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             state = self.read()
             yield state
@@ -214,7 +214,7 @@ class Windows:
             stderr=subprocess.PIPE,
             env={
                 **os.environ,
-                "ORCHESTRATOR_STANDINS_STATE": str(self._state),
+                "ORCHESTRATOR_STANDINS_STATE": str(self.state_file),
                 "ORCHESTRATOR_STANDINS_DRIVE": str(self.drive),
                 "POWERSHELL_TELEMETRY_OPTOUT": "1",
                 "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1",

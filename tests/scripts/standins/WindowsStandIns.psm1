@@ -395,6 +395,7 @@ function Invoke-RestMethod {
     # Sunshine's REST interface, as its versions of 2024 and later have it.
     [CmdletBinding()]
     param([Parameter(Mandatory)] [uri] $Uri, [string] $Method = 'Get', [hashtable] $Headers = @{}, [object] $Body, [string] $ContentType, [int] $TimeoutSec, [switch] $UseBasicParsing)
+    $json = [string]$Body
     Use-State {
         param($state)
         $sunshine = $state.sunshine
@@ -412,7 +413,7 @@ function Invoke-RestMethod {
                 return ([pscustomobject]@{ csrf_token = $sunshine.token })
             }
             '^Post apps$' {
-                $app = ConvertFrom-Json -InputObject $Body -AsHashtable
+                $app = ConvertFrom-Json -InputObject $json -AsHashtable
                 if ($app.index -ne -1) { throw [WebFailure]::new('400 Bad Request', 400) }
                 $app.Remove('index')
                 $sunshine.apps = @(@($sunshine.apps) + $app | Sort-Object -Property { $_.name })

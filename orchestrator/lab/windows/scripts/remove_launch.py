@@ -15,6 +15,6 @@ def remove_launch(run: ThreadedRun, params: Mapping[str, Any]) -> dict[str, Any]
     """End what a session still has here, by the server's own record."""
     session_id: str = params["SessionId"]
     record = launch.read_record(run.computer, session_id) or {}
-    if is_sunshine(record):
+    if is_sunshine(record, None):
         return stop_sunshine(run.computer, session_id, record, None, params)
     return end_session(run, session_id, record, None, float(params.get("GraceSec", 10)))

@@ -107,6 +107,9 @@ class _Start:
         record |= {"companions": [launch.describe(each) for each in companions]}
         launch.write_record(self.computer, self.session_id, record)
         self._wait_ready(process)
+        if not process.alive:
+            record |= {"launch": launch.describe(_living_children(self.computer, process)[0])}
+            launch.write_record(self.computer, self.session_id, record)
         return self._answer(record, changed=True)
 
     def join(self) -> dict[str, Any]:
@@ -232,7 +235,7 @@ class _Start:
 
         wait = self.timeout if self.waits_for_port else 0.3
         self.run.wait_until(ready_or_dead, wait)
-        if not process.alive and not _living_child(self.computer, process):
+        if not process.alive and not _living_children(self.computer, process):
             code = process.exit_code
             raise ScriptError("launch_failed", f"{process.image} ended with exit code {code}")
         if self.waits_for_port and not listening():
@@ -253,8 +256,8 @@ class _Start:
         }
 
 
-def _living_child(computer: Computer, process: Process) -> bool:
-    return any(each.alive for each in computer.tree(process) if each is not process)
+def _living_children(computer: Computer, process: Process) -> list[Process]:
+    return [each for each in computer.tree(process) if each.alive and each is not process]
 
 
 def _quote(argument: str) -> str:

@@ -18,7 +18,7 @@ def stop_game(run: ThreadedRun, params: Mapping[str, Any]) -> dict[str, Any]:
     session_id: str = params["SessionId"]
     record = launch.read_record(computer, session_id) or {}
     asked = _asked(params)
-    if is_sunshine(record):
+    if is_sunshine(record, asked):
         return stop_sunshine(computer, session_id, record, asked, params)
     if asked is not None:
         _refuse_another(computer, asked, session_id)
@@ -64,9 +64,16 @@ def _refuse_another(computer: Computer, identity: dict[str, Any], session_id: st
     try:
         launch.refuse_another(computer, identity)
     except ScriptError:
-        if not any(task.running for task in launch.running_tasks(computer, session_id)):
+        if not _lives(computer, session_id):
             launch.remove_traces(computer, session_id)
         raise
+
+
+def _lives(computer: Computer, session_id: str) -> bool:
+    record = launch.read_record(computer, session_id) or {}
+    known = [record.get("launch"), *record.get("companions", [])]
+    living = any(each and launch.find_identity(computer, each) for each in known)
+    return living or any(task.running for task in launch.running_tasks(computer, session_id))
 
 
 def _distinct(processes: list[Process]) -> list[Process]:

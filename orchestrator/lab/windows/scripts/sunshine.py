@@ -14,9 +14,11 @@ from orchestrator.lab.windows.scripts.outcome import ScriptError
 _KEY = "orchestrator-session"
 
 
-def is_sunshine(record: Mapping[str, Any]) -> bool:
-    """Whether a session's record is of this mode."""
-    return record.get("mode") == "sunshine"
+def is_sunshine(record: Mapping[str, Any], asked: Mapping[str, Any] | None) -> bool:
+    """Whether a session is of this mode, by its record or else by its launch."""
+    if record or asked is None:
+        return record.get("mode") == "sunshine"
+    return PureWindowsPath(str(asked["image"])).name.lower() == "sunshine.exe"
 
 
 def resume_sunshine(computer: Computer, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,8 +38,10 @@ def start_sunshine(computer: Computer, params: Mapping[str, Any], user: str) -> 
     sunshine = _called(computer, params)
     if sunshine is None:
         raise ScriptError("sunshine_unreachable", "Sunshine does not run")
-    computer.tasks[path] = Task(path, "cmd.exe", "/c rem sunshine", "", user)
+    if "Register-ScheduledTask" in computer.denied:
+        raise ScriptError("task_refused", f"the task {path} could not be registered: denied")
     open_to_player(computer, params)
+    computer.tasks[path] = Task(path, "cmd.exe", "/c rem sunshine", "", user)
     if not any(app["name"] == params["AppName"] for app in sunshine.apps):
         folder = params.get("WorkingDirectory") or str(PureWindowsPath(params["Executable"]).parent)
         app = {"name": params["AppName"], "cmd": params["Executable"], "working-dir": folder}
@@ -56,23 +60,25 @@ def stop_sunshine(
     params: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Close what Sunshine runs, take the app out of its list; Sunshine stays."""
+    known = (asked or record["launch"]) if record else None
+    if record and asked is not None and launch.find_identity(computer, record["launch"]):
+        launch.refuse_another(computer, asked)
     sunshine = _called(computer, params)
     answer: dict[str, Any] = {"session_id": session_id, "how": "already_gone", "ended": []}
-    known = asked or record["launch"]
     if sunshine is None:
         answer["warnings"] = ["Sunshine does not run: an app of this session stays in its list"]
     else:
-        if launch.is_identity(sunshine.process, known):
+        if known is not None and launch.is_identity(sunshine.process, known):
             children = [each for each in computer.tree(sunshine.process)[1:] if each.alive]
             for child in children:
                 computer.kill_tree(child)
             answer["how"] = "graceful"
             answer["ended"] = [{"pid": each.pid, "image": each.image} for each in children]
         sunshine.apps = [app for app in sunshine.apps if app.get(_KEY) != session_id]
-    launch.remove_traces(computer, session_id)
+    removed = launch.remove_traces(computer, session_id)
     if asked is not None:
         launch.refuse_another(computer, asked)
-    return {**answer, "changed": True}
+    return {**answer, "changed": removed}
 
 
 def _called(computer: Computer, params: Mapping[str, Any]) -> Sunshine | None:
