@@ -86,9 +86,10 @@ function Get-DesktopProblem {
 function Read-DesktopState {
     # What Windows says of a Windows session: Connection (active, disconnected
     # or other) and IsLocked (null where it is not told); null where nothing is.
-    # It is asked by WTSQuerySessionInformation, class 25 (WTSSessionInfoEx):
-    # after a level of 1 come session id, state (0 active, 4 disconnected) and
-    # flags (0 locked, 1 unlocked).
+    # It is asked by WTSQuerySessionInformation, class 25 (WTSSessionInfoEx): a
+    # level of 1 and, aligned to 8 bytes, session id, state (0 active, 4
+    # disconnected) and flags (0 locked, 1 unlocked; before Windows 8 the reverse,
+    # so that they are not read there).
     param([object] $SessionId)
     if ($null -eq $SessionId -or -not (Test-Path -LiteralPath "$env:SystemRoot\System32\wtsapi32.dll")) { return $null }
     try {
@@ -98,7 +99,7 @@ function Read-DesktopState {
         $data = [System.IntPtr]::Zero
         $bytes = 0
         if (-not $wts::WTSQuerySessionInformationW([System.IntPtr]::Zero, [int]$SessionId, 25, [ref]$data, [ref]$bytes)) { return $null }
-        $level, $null, $state, $flags = @(foreach ($offset in 0, 4, 8, 12) { [System.Runtime.InteropServices.Marshal]::ReadInt32($data, $offset) })
+        $level, $state, $flags = @(foreach ($offset in 0, 12, 16) { [System.Runtime.InteropServices.Marshal]::ReadInt32($data, $offset) })
         $wts::WTSFreeMemory($data)
     }
     catch { return $null }
@@ -107,7 +108,7 @@ function Read-DesktopState {
     $connection = 'other'
     if ($connections.ContainsKey($state)) { $connection = $connections[$state] }
     $isLocked = $null
-    if ($flags -eq 0) { $isLocked = $true }
-    elseif ($flags -eq 1) { $isLocked = $false }
+    $isTold = [Environment]::OSVersion.Version -ge [version]'6.2' -and ($flags -eq 0 -or $flags -eq 1)
+    if ($isTold) { $isLocked = $flags -eq 0 }
     return [pscustomobject]@{ Connection = $connection; IsLocked = $isLocked }
 }

@@ -135,7 +135,7 @@ function Get-TaskRecord {
     $record.program = ([string](Get-OptionalProperty $action 'Execute' '')).Trim('"')
     $line = [string](Get-OptionalProperty $action 'Arguments' '')
     $leaf = Get-LeafName $record.program
-    if ($line -eq '/c rem sunshine') { $record.mode = 'sunshine' }
+    if ($line -eq $SunshineMarker) { $record.mode = 'sunshine' }
     elseif ($leaf -eq 'ga-server-periodic.exe') { $record.mode = 'periodic' }
     elseif ($leaf -eq 'ga-server-event-driven.exe') { $record.mode = 'event-driven' }
     else { $record.game = $record.program }

@@ -15,6 +15,7 @@
 #Requires -Version 5.1
 
 $TaskFolder = '\Orchestrator\'
+$SunshineMarker = '/c rem sunshine'
 
 function Get-SessionTask {
     # One of our tasks by name, or null; without a name all of them.

@@ -13,7 +13,6 @@
 #>
 #Requires -Version 5.1
 
-$SunshineMarker = '/c rem sunshine'
 $SessionKey = 'orchestrator-session'
 
 function Get-SunshineLink {

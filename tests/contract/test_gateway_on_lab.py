@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from orchestrator.domain.errors import (
     UnknownServer,
 )
 from orchestrator.domain.launch import EndedHow, FoundState, Launch, LaunchOrder
-from orchestrator.domain.server import Connection
+from orchestrator.domain.server import Connection, SunshineLogin
 from orchestrator.lab import Fault, FaultKind, Lab, LabServer, Quotas, build_computer
 from orchestrator.lab.certificate import make_certificate
 from orchestrator.lab.fleet import FREECIV, NEVERBALL, SUPERTUX
@@ -69,6 +70,18 @@ SPAWNED = LaunchOrder(
     arguments=("--name", "三國 志"),
     ready="process",
     ready_timeout=5,
+)
+
+
+STREAMED = LaunchOrder(
+    "s-streamed",
+    "sunshine",
+    NEVERBALL,
+    47989,
+    47990,
+    ready_timeout=5,
+    player_address="198.51.100.7",
+    app_name="neverball",
 )
 
 
@@ -469,3 +482,40 @@ def test_a_lab_of_several_servers_stops_without_a_trace() -> None:
     with Lab(3, password=PASSWORD) as lab:
         assert len({server.port for server in lab.servers}) == 3
     assert threading.active_count() == before
+
+
+def test_sunshine_lists_the_app_while_the_session_lives(host: Host) -> None:
+    sunshine = host.computer.run_sunshine("sun", "moon")
+    with closing(gateway_to(replace(host.connection, sunshine=SunshineLogin("sun", "moon")))) as it:
+        report = it.launch("a", STREAMED)
+        assert report.launch.pid == sunshine.process.pid
+        assert [app["name"] for app in sunshine.apps] == ["Desktop", "neverball"]
+        rules = {name: rule.remote_address for name, rule in host.computer.firewall.items()}
+        assert rules == {
+            "Orchestrator-s-streamed-TCP": "198.51.100.7",
+            "Orchestrator-s-streamed-UDP": "198.51.100.7",
+        }
+        (found,) = it.find_launches("a")
+        assert (found.state, found.launch) == (FoundState.RUNNING, report.launch)
+        assert it.stop("a", "s-streamed", report.launch, 0).how is EndedHow.GRACEFUL
+        assert it.stop("a", "s-streamed", report.launch, 0).how is EndedHow.ALREADY_GONE
+    assert sunshine.process.alive
+    assert [app["name"] for app in sunshine.apps] == ["Desktop"]
+    assert host.computer.firewall == {}
+
+
+def test_a_wrong_sunshine_password_is_told_apart_from_windows_own(host: Host) -> None:
+    host.computer.run_sunshine("sun", "moon")
+    login = SunshineLogin("sun", "star")
+    gateway = gateway_to(replace(host.connection, sunshine=login))
+    with closing(gateway), pytest.raises(ScriptFailed) as refused:
+        gateway.launch("a", STREAMED)
+    assert refused.value.code == "sunshine_refused"
+    assert "star" not in str(refused.value)
+
+
+def test_a_launch_that_nobody_knows_is_removed(host: Host) -> None:
+    host.gateway.launch("a", SPAWNED)
+    assert host.gateway.remove_launch("a", SPAWNED.session_id, 0).how is EndedHow.FORCED
+    assert host.gateway.remove_launch("a", SPAWNED.session_id, 0).how is EndedHow.ALREADY_GONE
+    assert not set(host.leftovers()) - {"shells"}

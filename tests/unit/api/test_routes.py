@@ -194,3 +194,16 @@ def test_the_page_is_served_with_a_strict_policy(desk: Desk) -> None:
     for asset in ("overview.js", "overview.css"):
         assert desk.get(f"/assets/{asset}", role=None).status_code == 200
     assert desk.get("/assets/../../config.py", role=None).status_code in {401, 404}
+
+
+def test_the_players_address_reaches_the_server_from_either_route(desk: Desk) -> None:
+    portal = {"gameID": "chess", "excutemode": "process", "playerip": "2001:DB8::7"}
+    assert desk.post("/start_game", portal).status_code == 200
+    session = {"game": "chess", "mode": "process", "player_address": "198.51.100.7"}
+    assert desk.post("/api/v1/sessions", session).status_code == 201
+    assert desk.post("/start_game", {**portal, "playerip": ""}).status_code == 200
+    addresses = [order.player_address for order in desk.gateway.orders]
+    assert addresses == ["2001:db8::7", "198.51.100.7", None]
+    wrong = desk.post("/start_game", {**portal, "playerip": "player.example"})
+    assert wrong.status_code == 422
+    assert wrong.json["errors"][0]["field"] == "playerip"

@@ -18,10 +18,11 @@ from orchestrator.domain.errors import (
     UnknownGame,
     UnknownSession,
 )
+from orchestrator.domain.game import LaunchSpec
 from orchestrator.domain.launch import FoundState, LaunchOrder, LaunchReport
-from orchestrator.domain.mode import Mode
+from orchestrator.domain.mode import Concurrency, Mode
 from orchestrator.domain.server import Health
-from orchestrator.domain.session import Session, SessionState
+from orchestrator.domain.session import Ports, Session, SessionState
 from orchestrator.ports import SessionQuery
 from orchestrator.services.end_game import EndGame, PortalEnd
 from orchestrator.services.in_flight import InFlight
@@ -316,3 +317,17 @@ def test_flights_are_counted() -> None:
         assert "s" in flights
         assert len(flights) == 1
     assert "s" not in flights
+
+
+def test_a_session_in_mode_sunshine_holds_the_server_and_sunshines_ports(house: House) -> None:
+    with house.store.unit_of_work() as uow:
+        spec = LaunchSpec(r"C:\Games\go.exe", concurrency=Concurrency.SHARED)
+        uow.games.add(replace(make_game("go"), modes={Mode.SUNSHINE: spec}))
+        uow.commit()
+    session = house.start(StartRequest("go", Mode.SUNSHINE, player_address="198.51.100.7"))
+    assert (session.sunshine_app, session.rtsp_url) == ("go", None)
+    assert session.ports == Ports(47989, 47990)
+    assert session.concurrency is Concurrency.EXCLUSIVE
+    (order,) = house.gateway.orders
+    assert (order.app_name, order.stream_port) == ("go", 47989)
+    assert order.player_address == "198.51.100.7"
