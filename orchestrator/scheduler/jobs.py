@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -28,11 +29,36 @@ class Job:
     call: Callable[[], object]
 
 
+_LONGEST_WAIT = 5.0
+_STEP = timedelta(seconds=1)
+
+
+class _SteadyScheduler(BackgroundScheduler):  # type: ignore[misc]
+    """APScheduler keeps times of day: after the clock was set back, it would wait
+    until the old time came round again. This one brings its jobs along."""
+
+    _seen: datetime | None = None
+
+    def _process_jobs(self) -> float:
+        now = datetime.now(UTC)
+        if self._seen is not None and now < self._seen - _STEP:
+            for job in self.get_jobs():
+                job.modify(next_run_time=moved_back(job.next_run_time, now, self._seen))
+        self._seen = now
+        wait = super()._process_jobs()
+        return _LONGEST_WAIT if wait is None else min(float(wait), _LONGEST_WAIT)
+
+
+def moved_back(due: datetime, now: datetime, before: datetime) -> datetime:
+    """When a job is due after the clock went from ``before`` to ``now``."""
+    return due - (before - now)
+
+
 class Scheduler:
     """Runs jobs until it is stopped; each has a thread of its own while it runs."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        self._scheduler = BackgroundScheduler(
+        self._scheduler = _SteadyScheduler(
             executors={"default": ThreadPoolExecutor(max(1, len(jobs)))},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
             timezone="UTC",
