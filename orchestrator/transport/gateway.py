@@ -338,8 +338,10 @@ class _Traced:
         return self._traffic
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if self._kind == "wql" or not isinstance(error, DeadlineExceeded):
-            # A script that takes too long says nothing about the server.
+        asked = not isinstance(error, ServerBusy) or self._traffic.requests > 0
+        if asked and (self._kind == "wql" or not isinstance(error, DeadlineExceeded)):
+            # A script that takes too long says nothing about the server, and so
+            # does a call for which none of our own connections came free.
             self._line.breaker.record(error if isinstance(error, ServerCallError) else None)
         if self._on_call is None:
             return

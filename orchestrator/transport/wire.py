@@ -129,22 +129,22 @@ class Wire:
             proxy = urlsplit(settings.proxy)
             host, port = proxy.hostname or "", proxy.port or _PROXY_PORT
         try:
-            sock = socket.create_connection((host, port), max(_LEAST_TIMEOUT, timeout))
+            sock = self._open(host, port, until)
         except TimeoutError as error:
             raise ConnectTimeout("no connection in time") from error
         except OSError as error:
             where = f"the proxy {host}:{port}: " if settings.proxy else ""
             raise CannotConnect(where + _words(error)) from error
         if self.is_cut:
-            sock.close()
+            self.close()
             raise ConnectTimeout("no connection in time")
-        self.sock = sock
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if settings.proxy:
             self._tunnel(until)
         if settings.scheme == "https":
             self._secure(until)
+        assert self.sock is not None
         self._reader = Reader(self.sock)
 
     def post(
@@ -188,6 +188,27 @@ class Wire:
         if sock is not None:
             with contextlib.suppress(OSError):
                 sock.close()
+
+    def _open(self, host: str, port: int, until: float) -> socket.socket:
+        """A connection to the first of the host's addresses that takes one, all
+        within one limit; while it comes about it can be cut."""
+        refused: OSError = TimeoutError("no connection in time")
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        ):
+            sock = self.sock = socket.socket(family, kind, protocol)
+            try:
+                sock.settimeout(max(_LEAST_TIMEOUT, until - time.monotonic()))
+                sock.connect(address)
+            except OSError as error:
+                refused = error
+                self.sock = None
+                sock.close()
+                if self.is_cut or time.monotonic() >= until:
+                    break
+            else:
+                return sock
+        raise refused
 
     def _tunnel(self, until: float) -> None:
         target = _authority(self.settings)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +15,7 @@ from orchestrator.domain.server import Connection
 from orchestrator.transport.deadline import Deadline, Watchdog
 from orchestrator.transport.janitor import Janitor
 from orchestrator.transport.pool import Pool
+from orchestrator.transport.wire import CannotConnect, Wire
 from tests.waiting import waits_until
 
 SETTINGS = Connection("127.0.0.1", 1, "http", "ntlm", "user", "password")
@@ -88,6 +91,37 @@ def test_stopping_wakes_who_waits_cuts_who_calls_and_lets_tidying_go_on(pool: Po
     with pytest.raises(ServerBusy, match="stopping"):
         pool.take(soon())
     assert pool.take(soon(), tidying=True) is tidied
+
+
+def test_a_connection_that_does_not_come_about_can_be_cut() -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        # What comes after these is neither taken nor refused.
+        queue = [socket.socket() for _ in range(3)]
+        for waiting in queue:
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", port))
+        wire = Wire(replace(SETTINGS, port=port))
+        errors: list[Exception] = []
+
+        def connect() -> None:
+            try:
+                wire.connect(300.0)
+            except CannotConnect as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=connect)
+        thread.start()
+        assert waits_until(lambda: wire.sock is not None, BOUND)
+        while thread.is_alive():
+            # Once may come too early, before the kernel has begun.
+            wire.shut_down()
+            thread.join(0.1)
+        assert len(errors) == 1
+        for waiting in queue:
+            waiting.close()
 
 
 @pytest.fixture
