@@ -5,8 +5,6 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from spnego.exceptions import SpnegoError
-
 _BOUNDARY = b"--Encrypted Boundary"
 _OCTETS = b"\tContent-Type: application/octet-stream\r\n"
 _RECORD = 16384
@@ -67,6 +65,6 @@ def _opened(context: Any, payload: bytes) -> bytes:
     (size,) = struct.unpack("<i", payload[:4])
     try:
         plain: bytes = context.unwrap_winrm(payload[4 : 4 + size], payload[4 + size :])
-    except SpnegoError as error:
+    except Exception as error:
         raise ValueError(f"cannot be unsealed: {error}") from None
     return plain

@@ -21,7 +21,7 @@ from orchestrator.domain.errors import (
     NoTicket,
 )
 from orchestrator.domain.server import Connection
-from orchestrator.transport.contexts import new_context
+from orchestrator.transport.contexts import lifetime, new_context
 from orchestrator.transport.deadline import Deadline
 from orchestrator.transport.http11 import Response
 from orchestrator.transport.ntlm_sealing import NtlmSealing
@@ -58,11 +58,13 @@ _T = TypeVar("_T")
 @dataclass(frozen=True, slots=True)
 class Login:
     """What each request of an authenticated connection carries; ``scheme`` is
-    HTTP's name of how it was authenticated, empty where nothing was said yet."""
+    HTTP's name of how it was authenticated, empty where nothing was said yet.
+    It runs out after ``lifetime`` seconds, if ever."""
 
     authorization: str | None = None
     seal: Seal | None = None
     scheme: str = ""
+    lifetime: float | None = None
 
 
 def log_in(wire: Wire, settings: Connection, deadline: Deadline) -> Login:
@@ -83,9 +85,9 @@ def log_in(wire: Wire, settings: Connection, deadline: Deadline) -> Login:
     )
     protocol = _SEALED_OTHERWISE.get(scheme, _SEALED)
     if not wanted:
-        return Login(scheme=scheme)
+        return Login(scheme=scheme, lifetime=lifetime(context))
     sealing = NtlmSealing.after(token, context) or context
-    return Login(seal=Seal(sealing, protocol), scheme=scheme)
+    return Login(seal=Seal(sealing, protocol), scheme=scheme, lifetime=lifetime(context))
 
 
 def takes_tickets(settings: Connection, login: Login) -> bool:

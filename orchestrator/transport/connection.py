@@ -9,6 +9,7 @@ means authenticating anew, and happens only on purpose.
 from __future__ import annotations
 
 import logging
+import math
 import time
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -73,6 +74,7 @@ class _Transport:
         self._log = log.bind(server=server)
         self._login: Login | None = None
         self._by_ticket = False
+        self._ends_at = math.inf
 
     def send_message(self, message: str | bytes) -> bytes:
         """Send, sealed where it has to be, and give the answer's SOAP."""
@@ -82,7 +84,7 @@ class _Transport:
         self.reached = True
         body, content_type = message, _SOAP
         if login.seal is not None:
-            content_type, body = login.seal.wrap(message)
+            content_type, body = _sealed(message, login.seal)
         response = self._post(body, content_type, login)
         answer = response.body
         if login.seal is not None:
@@ -102,6 +104,11 @@ class _Transport:
             raise ValueError("it is not SOAP")
         return answer
 
+    @property
+    def is_run_out(self) -> bool:
+        """Whether the login would end before an answer could be opened."""
+        return time.monotonic() > self._ends_at
+
     def close_session(self) -> None:
         """pywinrm's name for the end of the connection."""
         self.wire.close()
@@ -110,6 +117,10 @@ class _Transport:
         if self._login is None:
             self.wire.connect(self.deadline.remaining)
             self._login = log_in(self.wire, self._settings, self.deadline)
+            life = self._login.lifetime
+            if life is not None:
+                longest = 2 * self._settings.read_timeout
+                self._ends_at = time.monotonic() + life - min(longest, life / 2)
         return self._login
 
     def _post(self, body: bytes, content_type: str, login: Login) -> Response:
@@ -135,6 +146,14 @@ class _Transport:
         if self._login is not None and self._login.seal is None and told.kind is CredentialsRefused:
             text += ", or allows no message in clear text (ansible_winrm_message_encryption)"
         return Refused(text)
+
+
+def _sealed(message: bytes, seal: Seal) -> tuple[str, bytes]:
+    try:
+        return seal.wrap(message)
+    except Exception as error:
+        # Whatever the library says: nothing was sent, and a new login may do.
+        raise Refused("the login has run out") from error
 
 
 def _unsealed(response: Response, seal: Seal) -> bytes:
@@ -200,7 +219,9 @@ class KeptConnection:
         anything was sent, is made anew, and so is one whose authentication the
         server has forgotten: neither request was executed.
         """
-        if self._broken or (self._established and self._transport.wire.is_stale()):
+        transport = self._transport
+        is_over = self._established and (transport.is_run_out or transport.wire.is_stale())
+        if self._broken or is_over:
             self._renew()
         was_established = self._established
         try:

@@ -14,12 +14,11 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from spnego.channel_bindings import GssChannelBindings
-from spnego.exceptions import SpnegoError
 
 from orchestrator.domain.errors import NoTicket
 from orchestrator.domain.server import Connection
 from orchestrator.transport.kerberos import kerberos_credential, principal_of
-from orchestrator.transport.refusals import CannotProve, of_kerberos, words
+from orchestrator.transport.refusals import CannotProve, LoginFailed, of_kerberos, words
 
 
 def new_context(settings: Connection, certificate: bytes | None) -> Any:
@@ -34,7 +33,10 @@ def new_context(settings: Connection, certificate: bytes | None) -> Any:
         if settings.transport == "negotiate":
             return _negotiate(settings, bindings)
         return _ntlm(settings, bindings)
-    except (SpnegoError, ImportError, ValueError) as error:
+    except LoginFailed:
+        raise
+    except Exception as error:
+        # Libraries underneath have errors of their own for each broken setting.
         kind, message = of_kerberos(error) or (NoTicket, words(error))
         raise CannotProve(message, kind) from error
 
@@ -52,6 +54,15 @@ def channel_bindings(certificate: bytes | None) -> GssChannelBindings | None:
     digest = hashes.Hash(algorithm)
     digest.update(certificate)
     return GssChannelBindings(application_data=b"tls-server-end-point:" + digest.finalize())
+
+
+def lifetime(context: Any) -> float | None:
+    """Seconds until a finished login runs out, as a Kerberos ticket does; None
+    where it never does."""
+    inner = context
+    while inner is not None and not hasattr(inner, "lifetime"):
+        inner = getattr(inner, "_context", None)
+    return float(inner.lifetime) if inner is not None else None
 
 
 def _client(

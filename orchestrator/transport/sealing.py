@@ -7,8 +7,6 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from spnego.exceptions import SpnegoError
-
 _BOUNDARY = b"--Encrypted Boundary"
 _PART = re.compile(
     rb"--\s?Encrypted Boundary\r\n\s*Content-Type:[^\r\n]*\r\n"
@@ -89,6 +87,7 @@ class Seal:
             raise CannotUnseal("its signature is longer than itself")
         try:
             plain: bytes = self.context.unwrap_winrm(payload[4 : 4 + size], payload[4 + size :])
-        except (SpnegoError, ValueError) as error:
+        except Exception as error:
+            # GSS-API has errors that pyspnego does not make its own.
             raise CannotUnseal(f"it was not sealed for this connection: {error}") from error
         return plain

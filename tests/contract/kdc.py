@@ -61,6 +61,7 @@ class Kdc:
             ("expired", '-pwexpire "2001-01-01 00:00:00"'),
             ("robot", ""),
             ("brief", '-maxlife "2 seconds"'),
+            ("short", '-maxlife "6 seconds"'),
         ):
             self._administer(f'addprinc +requires_preauth {options} -pw "{PASSWORD}" {name}')
         self._administer(f"ktadd -norandkey -k {self.robots_keytab} robot")

@@ -40,7 +40,7 @@ from orchestrator.transport import ScriptLibrary, WinrmGateway
 from tests.contract.kdc import PASSWORD, REALM, USER, Kdc, free_port
 from tests.contract.wiretaps import Proxy, Silence, TlsRelay
 
-USERS = {USER: PASSWORD, f"{USER}@{REALM}": PASSWORD, "robot": "-", "brief": "-"}
+USERS = {USER: PASSWORD, f"{USER}@{REALM}": PASSWORD, "robot": "-", "brief": "-", "short": "-"}
 EVERY = ("negotiate", "kerberos", "credssp", "certificate", "basic")
 WQL = "SELECT Name FROM Win32_ComputerSystem"
 LOCALHOST = [x509.DNSName("localhost")]
@@ -453,6 +453,31 @@ def test_clocks_out_of_step_and_dead_kdcs_are_told_apart(
     assert type(dead) is KdcUnreachable
     assert dead.retryable
     assert "port 88" in str(dead)
+
+
+@pytest.mark.kerberos
+def test_a_kept_connection_outlives_its_ticket(domain_labs: Labs, realm: Kdc) -> None:
+    gateway = domain_labs.gateway("http", transport="kerberos", user="short")
+    stats = domain_labs.server("http").stats
+    for _ in range(200):
+        assert gateway.query("a", WQL) == [{"Name": "GAME-01"}]
+        if stats["connections"] > 1:
+            break
+        threading.Event().wait(0.2)
+    gateway.close()
+    assert stats["connections"] == stats["auth_legs"] == 2
+
+
+@pytest.mark.kerberos
+def test_a_broken_krb5_conf_is_named(
+    domain_labs: Labs, realm: Kdc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "krb5.conf").write_text("[libdefaults]\nnonsense\n")
+    monkeypatch.setenv("KRB5_CONFIG", str(tmp_path / "krb5.conf"))
+    for password in ("unasked", ""):
+        refused = domain_labs.refused("http", transport="kerberos", password=password)
+        assert type(refused) is NoTicket
+        assert "configuration file" in str(refused)
 
 
 @pytest.mark.kerberos
