@@ -295,6 +295,40 @@ PROCESSES = [
     ),
 ]
 
+SECOND = {"SessionId": "s-2", "StreamPort": 8556, "ControlPort": 8557}
+BESIDE = [
+    Scenario(
+        "two sessions have their own ports and files",
+        "event-driven",
+        [
+            start(begins("event-driven", tasks=["s-1"]), PlayerAddress=PLAYER),
+            start(begins("event-driven", tasks=["s-1", "s-2"]), **SECOND),
+            Step("Get-Launch", {"states": ["running", "running"]}, {"SessionId": None}),
+            stop(
+                {
+                    **ends("forced", ended=["neverball.exe"]),
+                    "tasks": ["s-2"],
+                    "playing": ["neverball.exe"],
+                    "files": [
+                        r"C:\GamingAnywhere\config\neverball.s-2.conf",
+                        r"C:\ProgramData\Orchestrator\s-2.json",
+                    ],
+                }
+            ),
+            stop(ends("forced"), identity=False, SessionId="s-2"),
+        ],
+    ),
+    Scenario(
+        "the second session's port is the first one's",
+        "event-driven",
+        [
+            start(begins("event-driven")),
+            start(fails("port_in_use", tasks=["s-1"]), **{**SECOND, "StreamPort": 8554}),
+            find("running"),
+        ],
+    ),
+]
+
 HOSTED = [
     Scenario(
         "Sunshine does not run",
@@ -343,5 +377,6 @@ SCENARIOS: list[Scenario] = [
     *(scenario for mode in MODES for scenario in of_every_mode(mode)),
     *STREAMING,
     *PROCESSES,
+    *BESIDE,
     *HOSTED,
 ]

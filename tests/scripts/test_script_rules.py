@@ -226,6 +226,12 @@ def test_the_bootstrap_fits_on_a_command_line() -> None:
     assert len(encoded) < 7000, "cmd.exe takes 8,191 characters, flags included"
 
 
+def test_a_scripts_whole_payload_stays_small(script: Source) -> None:
+    """It goes through a Send of WinRM, whose envelope is 500 KB at most."""
+    texts = [script.text, *((FOLDER / name).read_text("ascii") for name in script.needs)]
+    assert len(base64.b64encode("".join(texts).encode("ascii"))) < 150_000
+
+
 def test_the_bootstrap_leaves_stdin_to_itself() -> None:
     assert "$input" not in (FOLDER / "Bootstrap.ps1").read_text("ascii").lower()
 
