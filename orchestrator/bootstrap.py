@@ -26,6 +26,7 @@ from orchestrator.metrics import Metrics
 from orchestrator.ports import SampleSink
 from orchestrator.scheduler import TICK_SECONDS, Job, PollLoop, Scheduler, ThreadExecutor
 from orchestrator.services.add_game import AddGame
+from orchestrator.services.check_server import CheckServer
 from orchestrator.services.end_game import EndGame
 from orchestrator.services.fleet_figures import ReadFleet
 from orchestrator.services.in_flight import InFlight
@@ -157,6 +158,7 @@ class Broker:
         self.manage_servers = ManageServers(self.units, clock, retry)
         self.preview_placement = PreviewPlacement(self.units, self.ids, clock, settings.strategy)
         self.probe_servers = ProbeServers(self.units, self.gateway, clock, retry, self.pollers)
+        self.check_server = CheckServer(self.units, self.gateway, self.probe_servers)
         self.reconcile = Reconcile(
             self.units,
             self.gateway,
@@ -306,6 +308,7 @@ class BrokerServer:
                 end_game=broker.end_game,
                 add_game=broker.add_game,
                 manage_servers=broker.manage_servers,
+                check_server=broker.check_server,
                 preview_placement=broker.preview_placement,
                 tokens=broker.tokens,
                 read_history=broker.read_history,

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import BinaryIO, Protocol, Self, TypeVar
 
 from orchestrator.domain.availability import HealthInterval, Span
+from orchestrator.domain.check import CheckOrder, ServerReport
 from orchestrator.domain.event import Event
 from orchestrator.domain.file import RemoteFile, WrittenFile
 from orchestrator.domain.game import Game
@@ -161,6 +162,14 @@ class FileGateway(Protocol):
         ``MISSING`` where there must be none: else ScriptFailed ``file_changed``
         and nothing was replaced.
         """
+        ...
+
+
+class ServerInspector(Protocol):
+    """Looks at what a server lacks before it can run games."""
+
+    def inspect(self, server: str, order: CheckOrder) -> ServerReport:
+        """Every item with its verdict; a ServerCallError where no script can run there."""
         ...
 
 

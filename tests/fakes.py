@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from orchestrator.domain.check import CheckItem, CheckOrder, ServerReport, Verdict
 from orchestrator.domain.errors import ServerCallError
 from orchestrator.domain.game import Game, LaunchSpec
 from orchestrator.domain.launch import (
@@ -83,6 +84,8 @@ class FakeGateway:
         self.stops: list[tuple[str, str, Launch | None]] = []
         self.removed: list[tuple[str, str]] = []
         self.loads: dict[str, Load | ServerCallError] = {}
+        self.reports: dict[str, ServerReport | ServerCallError] = {}
+        self.inspected: list[tuple[str, CheckOrder]] = []
         self.fail_before: dict[str, ServerCallError] = {}
         self.fail_after: dict[str, ServerCallError] = {}
         self.clients: dict[int, int] | None = None
@@ -131,6 +134,14 @@ class FakeGateway:
         living = frozenset(self.launched.get(server, {}).values()) & frozenset(launches)
         clients = None if self.clients is None else {p: self.clients.get(p, 0) for p in ports}
         return Observation(found, living, clients)
+
+    def inspect(self, server: str, order: CheckOrder) -> ServerReport:
+        self.inspected.append((server, order))
+        desktop = CheckItem("desktop", Verdict.OK, r"A\player")
+        found = self.reports.get(server, ServerReport(server.upper(), r"A\broker", (desktop,)))
+        if isinstance(found, ServerCallError):
+            raise found
+        return found
 
     def _fail(self, errors: dict[str, ServerCallError], name: str) -> None:
         error = errors.pop(name, None)

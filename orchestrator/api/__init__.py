@@ -3,6 +3,7 @@
 from orchestrator.api.app import ApiServices, Readiness, create_app
 from orchestrator.api.server import HttpServer
 from orchestrator.api.views import (
+    check_json,
     decision_json,
     game_json,
     parse_decision,
@@ -15,6 +16,7 @@ __all__ = [
     "ApiServices",
     "HttpServer",
     "Readiness",
+    "check_json",
     "create_app",
     "decision_json",
     "game_json",

@@ -28,6 +28,7 @@ ROLES: Mapping[str, Role | None] = {
     "GET /api/v1/sessions/<string:session_id>/decision": Role.VIEWER,
     "GET /api/v1/servers": Role.VIEWER,
     "GET /api/v1/servers/<string:name>": Role.VIEWER,
+    "POST /api/v1/servers/<string:name>/check": Role.OPERATOR,
     "POST /api/v1/servers/<string:name>/drain": Role.OPERATOR,
     "POST /api/v1/servers/<string:name>/resume": Role.OPERATOR,
     "GET /api/v1/servers/<string:name>/history": Role.VIEWER,

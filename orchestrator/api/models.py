@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, IPvAnyAddress
 
+from orchestrator.domain.check import Verdict
 from orchestrator.domain.mode import Concurrency, Mode
 from orchestrator.domain.session import SessionState
 
@@ -235,6 +236,18 @@ class ServerList(BaseModel):
     """Every server."""
 
     servers: list[ServerView]
+
+
+class CheckView(BaseModel):
+    """What a server lacks before it can run games."""
+
+    server: str
+    computer: str
+    account: str
+    verdict: Verdict
+    items: list[dict[str, str]] = Field(
+        examples=[[{"name": "desktop", "verdict": "ok", "found": "GAME-01\\player", "remedy": ""}]]
+    )
 
 
 class GameList(BaseModel):

@@ -10,6 +10,7 @@ from flask import Response, g, jsonify, make_response, request, url_for
 from flask_openapi3 import APIBlueprint, Tag
 
 from orchestrator.api.models import (
+    CheckView,
     DecisionView,
     EventList,
     EventsQuery,
@@ -30,6 +31,7 @@ from orchestrator.api.models import (
 from orchestrator.api.services import ApiServices
 from orchestrator.api.starting import start
 from orchestrator.api.views import (
+    check_json,
     decision_json,
     event_json,
     game_from,
@@ -159,6 +161,15 @@ def _add_servers(routes: APIBlueprint, services: ApiServices) -> None:
     )
     def get_server(path: ServerPath) -> Response:
         return _server(path.name)
+
+    @routes.post(
+        "/servers/<string:name>/check",
+        tags=_SERVERS,
+        summary="Look at what it lacks before it can run games",
+        responses={200: CheckView},
+    )
+    def check_server(path: ServerPath) -> Response:
+        return jsonify(check_json(services.check_server(path.name)))
 
     @routes.post(
         "/servers/<string:name>/drain",

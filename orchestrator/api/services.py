@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from orchestrator.domain.session import Session
 from orchestrator.ports import Clock, UnitOfWorkFactory
 from orchestrator.services.add_game import AddGame
+from orchestrator.services.check_server import CheckServer
 from orchestrator.services.end_game import EndGame
 from orchestrator.services.manage_servers import ManageServers
 from orchestrator.services.preview_placement import PreviewPlacement
@@ -39,6 +40,7 @@ class ApiServices:
     end_game: EndGame
     add_game: AddGame
     manage_servers: ManageServers
+    check_server: CheckServer
     preview_placement: PreviewPlacement
     tokens: Tokens
     read_history: ReadHistory

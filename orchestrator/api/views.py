@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.api.models import GameBody
+from orchestrator.domain.check import CheckedServer
 from orchestrator.domain.decision import Decision
 from orchestrator.domain.errors import FieldProblem, InvalidRequest
 from orchestrator.domain.event import Event
@@ -81,6 +82,20 @@ def _sunshine_json(session: Session) -> dict[str, Any]:
     """What Moonlight has to be told; null in every other mode."""
     app = session.sunshine_app
     return {"sunshine_port": session.ports.stream if app else None, "sunshine_app": app}
+
+
+def check_json(checked: CheckedServer) -> dict[str, Any]:
+    """What a server lacks."""
+    return {
+        "server": checked.server,
+        "computer": checked.computer,
+        "account": checked.account,
+        "verdict": checked.verdict.value,
+        "items": [
+            {"name": i.name, "verdict": i.verdict.value, "found": i.found, "remedy": i.remedy}
+            for i in checked.items
+        ],
+    }
 
 
 def server_json(record: ServerRecord, used: int) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
-from orchestrator.api import server_json
+from orchestrator.api import check_json, server_json
 from orchestrator.cli.options import FLEET, STORE, json_option, open_broker, settings_options
 from orchestrator.cli.output import age, percent, print_json, print_table
+from orchestrator.domain.check import Verdict
 from orchestrator.domain.errors import UnknownServer
-from orchestrator.domain.server import Health, ServerRecord
+from orchestrator.domain.server import ServerRecord
 
 
 @click.group()
@@ -43,22 +44,42 @@ def list_(as_json: bool, **options: Any) -> None:
 @settings_options(*FLEET)
 @json_option
 def check(names: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """Poll NAMES, or every server, now. Exit code 1 where one does not answer."""
+    """Look at what NAMES, or all servers, lack. Exit code 1 where there is a problem.
+
+    Polls each server and runs Test-RuntimeServer there: rights, quotas, the
+    desktop, GamingAnywhere, counters, ports, disk and clock.
+    """
     with open_broker(options, calls_servers=True) as broker:
         with broker.units(read_only=True) as uow:
-            known = {record.server.name for record in uow.servers.list() if record.present}
-        for name in names:
-            if name not in known:
-                raise UnknownServer(f"no server {name!r} in the inventory")
-        found = broker.probe_servers(names or None)
+            records = {r.server.name: r for r in uow.servers.list() if r.present}
+            for name in names:
+                if name not in records:
+                    raise UnknownServer(f"no server {name!r} in the inventory")
+        found = broker.settlers.map(broker.check_server, names or sorted(records))
+        with broker.units(read_only=True) as uow:
+            health = {r.server.name: r for r in uow.servers.list()}
     if as_json:
         print_json(
-            [{"server": p.server, "health": p.health.value, "reason": p.reason} for p in found]
+            [
+                {
+                    **check_json(checked),
+                    "health": health[checked.server].health.value,
+                    "reason": health[checked.server].health_reason,
+                }
+                for checked in found
+            ]
         )
     else:
-        rows = [(p.server, p.health.value, p.reason) for p in found]
-        print_table(("SERVER", "HEALTH", "REASON"), rows, "no servers")
-    if any(p.health is not Health.UP for p in found):
+        print_table(
+            ("SERVER", "ITEM", "VERDICT", "FOUND", "REMEDY"),
+            [
+                (c.server, item.name, item.verdict.value, item.found, item.remedy)
+                for c in found
+                for item in c.items
+            ],
+            "no servers",
+        )
+    if any(checked.verdict is Verdict.PROBLEM for checked in found):
         click.get_current_context().exit(1)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
+from orchestrator.domain.check import CheckItem, CheckOrder, ServerReport, Verdict
 from orchestrator.domain.errors import (
     DeadlineExceeded,
     OrchestratorError,
@@ -158,6 +159,32 @@ class WinrmGateway:
                 )
                 for item in answer.data["launches"]
             ]
+
+    def inspect(self, server: str, order: CheckOrder) -> ServerReport:
+        """Run Test-RuntimeServer."""
+        parameters = {
+            "BrokerTime": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+            "GaDirectory": order.ga_directory,
+            "ConfigDirectory": order.config_directory,
+            "Modes": list(order.modes),
+            "FirstPort": order.ports.first,
+            "LastPort": order.ports.last,
+        }
+        answer = self._run(server, "Test-RuntimeServer", parameters, 0)
+        with _reading(server, "Test-RuntimeServer"):
+            return ServerReport(
+                computer=str(answer.data["computer"]),
+                account=str(answer.data["account"]),
+                items=tuple(
+                    CheckItem(
+                        name=str(item["name"]),
+                        verdict=Verdict(item["verdict"]),
+                        found=str(item.get("found") or ""),
+                        remedy=str(item.get("remedy") or ""),
+                    )
+                    for item in answer.data["items"]
+                ),
+            )
 
     def read_file(
         self,

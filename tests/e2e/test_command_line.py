@@ -81,6 +81,8 @@ def test_the_commands_work_without_a_running_broker(lab: Path, tmp_path: Path) -
     run("tokens", "revoke", token["id"], **fleet)
     checked = json.loads(run("servers", "check", "--json", **fleet))
     assert [server["health"] for server in checked] == ["up", "up"]
+    assert [server["verdict"] for server in checked] == ["ok", "ok"]
+    assert {"polling", "scripts", "desktop", "clock"} <= {i["name"] for i in checked[0]["items"]}
     assert "game-01" in run("servers", "list", **fleet)
     game = tmp_path / "game.json"
     game.write_text(

@@ -48,8 +48,11 @@ class Source:
 
     @property
     def is_script(self) -> bool:
-        """Whether it is called by itself; the others are modules or the bootstrap."""
-        return bool(self.needs)
+        """Whether it is called by itself; the others are modules or the bootstrap.
+
+        One that an administrator copies to a server needs no other file.
+        """
+        return bool(self.needs) or self.name.startswith("Enable-")
 
     @cached_property
     def functions(self) -> dict[str, str]:

@@ -20,9 +20,9 @@ def words(text: str) -> frozenset[str]:
 
 
 APPROVED_VERBS = words("""
-    Add Assert Close Complete Convert ConvertFrom ConvertTo Copy Enter Exit Find Format Get Invoke
-    Join Measure Merge Move New Open Read Register Remove Resolve Resume Save Select Send Set
-    Split Start Stop Test Undo Unregister Wait Write
+    Add Assert Close Complete Convert ConvertFrom ConvertTo Copy Enable Enter Exit Find Format Get
+    Invoke Join Measure Merge Move New Open Read Register Remove Resolve Resume Save Select Send
+    Set Split Start Stop Test Undo Unregister Wait Write
 """)
 
 CMDLETS = words("""
@@ -34,7 +34,15 @@ CMDLETS = words("""
     Select-Object Set-Content Set-StrictMode Sort-Object Start-ScheduledTask Start-Sleep
     Stop-Process Stop-ScheduledTask Test-Path Unregister-ScheduledTask Where-Object Write-Verbose
 """)
-CMDLETS |= words("Get-FileHash Get-Item Move-Item")
+CMDLETS |= words(
+    "Get-FileHash Get-Item Get-ItemProperty Get-NetUDPEndpoint Get-WSManInstance Move-Item"
+)
+CMDLETS |= words("""
+    Add-LocalGroupMember Get-LocalGroupMember Get-LocalUser Get-NetFirewallAddressFilter
+    Get-NetFirewallPortFilter Get-Service New-ItemProperty New-LocalUser New-SelfSignedCertificate
+    New-WSManInstance Remove-ItemProperty Remove-LocalGroupMember Remove-LocalUser
+    Remove-WSManInstance Set-Service Set-WSManInstance Start-Service Stop-Service
+""")
 """What the scripts may use of PowerShell: the stand-ins have to know these."""
 
 NEWER_THAN_5_1 = {
@@ -72,7 +80,7 @@ ALIASES = words("""
 
 AUTOMATIC = words(
     "_ null true false matches env pscmdlet whatifpreference erroractionpreference "
-    "progresspreference"
+    "progresspreference psversiontable"
 )
 
 
@@ -167,6 +175,7 @@ def test_a_script_brings_every_function_that_it_uses(script: Source) -> None:
     known = {s.name: s for s in sources()}
     assert set(script.needs) <= set(known)
     brought = {name for file in script.needs for name in known[file].functions}
+    brought |= set(script.functions)
     texts = [script.code, *(known[file].code for file in script.needs)]
     ours = set(all_functions())
     used = {word for text in texts for word in re.findall(r"\b[A-Z]\w+-[A-Z]\w+\b", text)}

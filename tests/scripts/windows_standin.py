@@ -203,10 +203,10 @@ class Windows:
         """Names of the registered tasks."""
         return [task["path"] + task["name"] for task in self.read()["tasks"]]
 
-    def begin(self, stdin: bytes) -> subprocess.Popen[bytes]:
-        """Start a call; ``end`` it afterwards."""
+    def begin(self, stdin: bytes, more: str = "") -> subprocess.Popen[bytes]:
+        """Start a call; ``end`` it afterwards. ``more`` runs before it."""
         assert PWSH is not None
-        load = f"Import-Module '{MODULE}'\n"
+        load = f"Import-Module '{MODULE}'\n{more}\n"
         process = subprocess.Popen(
             [PWSH, *FLAGS, encoded(load + bootstrap())],
             stdin=subprocess.PIPE,

@@ -14,6 +14,7 @@ from orchestrator.api.access import ROLES
 from orchestrator.api.problems import STATUS
 from orchestrator.cli.root import main
 from orchestrator.config import SETTINGS
+from orchestrator.domain.errors import ScriptFailed, ServerCallError
 from orchestrator.placement import strategy_names
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,3 +114,19 @@ def test_links_and_named_files_exist(page: Path) -> None:
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
     for target in re.findall(r"\bdocs/[\w./-]+\.md\b", text):
         assert (ROOT / target).exists(), f"{page.name} names {target}"
+
+
+def _call_codes(kind: type[ServerCallError]) -> set[str]:
+    below = kind.__subclasses__()
+    return {each.code for each in below}.union(*(_call_codes(each) for each in below))
+
+
+def test_every_code_of_a_call_or_script_has_its_remedy_for_an_admin() -> None:
+    """In docs/windows.md, where somebody with a server that does not work looks."""
+    scripts = (DOCS / "scripts.md").read_text(encoding="utf-8").split("\n## Error codes\n")[1]
+    codes = set(re.findall(r"^\| `([a-z_]+)` \|", scripts, re.MULTILINE))
+    codes |= _call_codes(ServerCallError) - {ScriptFailed.code}
+    table = (DOCS / "windows.md").read_text(encoding="utf-8").split("\n## What went wrong\n")[1]
+    rows = re.findall(r"^\| (`.+?) \| (.+?) \|$", table, re.MULTILINE)
+    named = [code for cell, _ in rows for code in re.findall(r"`([a-z_]+)`", cell)]
+    assert sorted(named) == sorted(codes)

@@ -107,6 +107,17 @@ class Sunshine:
     apps: list[dict[str, Any]] = field(default_factory=list)
 
 
+WINRM_DEFAULTS = {
+    "MaxShellsPerUser": "30",
+    "MaxProcessesPerShell": "25",
+    "MaxMemoryPerShellMB": "1024",
+    "MaxConcurrentOperationsPerUser": "1500",
+    "MaxEnvelopeSizekb": "500",
+    "AllowUnencrypted": "false",
+}
+"""WinRM's configuration on Windows Server 2012 R2 and later, as it is told to
+scripts; what a LabServer enforces is its own ``Quotas``."""
+
 Program = Callable[["Computer", Process], None]
 """What a program does when it starts: it schedules its own doings."""
 
@@ -135,6 +146,8 @@ class Computer:
         self.memory_mb = memory_mb
         self.has_gpu = has_gpu
         self.desktop = Desktop()
+        self.elevated = True
+        self.winrm = dict(WINRM_DEFAULTS)
         self.files = Files()
         self.programs: dict[str, Program] = {}
         self.tasks: dict[str, Task] = {}

@@ -6,6 +6,7 @@ never do, so a stream that waits for them never opens.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
 
@@ -34,6 +35,10 @@ class GameBehaviour:
     memory_mb: int = 900
 
 
+_EXECUTABLE_32 = b"MZ".ljust(60, b"\0") + struct.pack("<i", 64) + b"PE\0\0" + b"\x4c\x01"
+"""The header of a 32-bit program, as far as anybody here reads it."""
+
+
 def install_game(computer: Computer, image: str, behaviour: GameBehaviour) -> None:
     """Put a game on the computer, or change how an installed one behaves."""
     computer.files.write(image, b"MZ")
@@ -57,7 +62,7 @@ def install_game(computer: Computer, image: str, behaviour: GameBehaviour) -> No
 def install_gaminganywhere(computer: Computer) -> None:
     """GamingAnywhere's two servers and the config that the others include."""
     for image, program in ((PERIODIC, _periodic), (EVENT_DRIVEN, _event_driven)):
-        computer.files.write(image, b"MZ")
+        computer.files.write(image, _EXECUTABLE_32)
         computer.programs[image.lower()] = program
     computer.files.write(rf"{CONFIG_DIRECTORY}\common\server.conf", _COMMON)
 

@@ -80,6 +80,7 @@ def _operating_system(computer: Computer) -> Rows:
     _, used, _ = computer.usage()
     return [
         {
+            "BuildNumber": "20348",
             "Caption": "Microsoft Windows Server 2022 Datacenter",
             "CSName": computer.name,
             "FreePhysicalMemory": str((computer.memory_mb - used) * 1024),

@@ -15,11 +15,13 @@ from orchestrator.api import ApiServices, Readiness, create_app
 from orchestrator.domain.token import Role
 from orchestrator.metrics import Metrics
 from orchestrator.services.add_game import AddGame
+from orchestrator.services.check_server import CheckServer
 from orchestrator.services.end_game import EndGame
 from orchestrator.services.fleet_figures import ReadFleet
 from orchestrator.services.in_flight import InFlight
 from orchestrator.services.manage_servers import ManageServers
 from orchestrator.services.preview_placement import PreviewPlacement
+from orchestrator.services.probe_servers import ProbeServers
 from orchestrator.services.read_history import ReadHistory
 from orchestrator.services.retry import Retry
 from orchestrator.services.roll_up import Keep
@@ -28,7 +30,15 @@ from orchestrator.services.tokens import Tokens
 from orchestrator.store import Store
 from orchestrator.transport import Totals
 from orchestrator.web import create_blueprint
-from tests.fakes import FakeClock, FakeGateway, SequentialIds, fill, make_game, make_server
+from tests.fakes import (
+    FakeClock,
+    FakeGateway,
+    InlineExecutor,
+    SequentialIds,
+    fill,
+    make_game,
+    make_server,
+)
 
 
 @dataclass
@@ -76,6 +86,9 @@ def desk(store: Store) -> Desk:
         end_game=EndGame(units, gateway, clock, retry, flights),
         add_game=AddGame(units, clock),
         manage_servers=ManageServers(units, clock, retry),
+        check_server=CheckServer(
+            units, gateway, ProbeServers(units, gateway, clock, retry, InlineExecutor())
+        ),
         preview_placement=PreviewPlacement(units, SequentialIds(), clock),
         tokens=tokens,
         read_history=ReadHistory(units, clock, Keep()),

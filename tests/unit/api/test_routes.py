@@ -102,6 +102,15 @@ def test_no_capacity_is_429_with_reasons_and_retry_after(desk: Desk) -> None:
     }
 
 
+def test_a_server_is_checked_by_an_operator(desk: Desk) -> None:
+    checked = desk.post("/api/v1/servers/a/check", None, role=Role.OPERATOR)
+    assert checked.status_code == 200
+    assert checked.json["verdict"] == "ok"
+    assert [item["name"] for item in checked.json["items"]] == ["polling", "scripts", "desktop"]
+    assert desk.post("/api/v1/servers/a/check", None, role=Role.VIEWER).status_code == 403
+    assert desk.post("/api/v1/servers/none/check", None).status_code == 404
+
+
 def test_servers_are_drained_and_resumed_by_version(desk: Desk) -> None:
     server = desk.get("/api/v1/servers/a")
     assert server.json["slots"] == {"total": 4, "used": 0}

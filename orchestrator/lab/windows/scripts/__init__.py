@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchestrator.lab.windows.runs import ThreadedRun
+from orchestrator.lab.windows.scripts.check import test_runtime_server
 from orchestrator.lab.windows.scripts.files import read_file, write_file
 from orchestrator.lab.windows.scripts.get_launch import get_launch
 from orchestrator.lab.windows.scripts.get_load import get_load
@@ -22,5 +23,6 @@ MODELS: Mapping[str, Callable[[ThreadedRun, Mapping[str, Any]], dict[str, Any]]]
     "Remove-Launch": remove_launch,
     "Start-Game": start_game,
     "Stop-Game": stop_game,
+    "Test-RuntimeServer": test_runtime_server,
     "Write-File": write_file,
 }
