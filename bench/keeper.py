@@ -1,7 +1,9 @@
 """A process that does nothing but keep a connection to each server, and says how
-large it is: first its own size, then its size with all of them.
+large it is: with the first of them, and with all.
 
-Reads ``{"client", "servers": {name: [host, port]}}`` from stdin.
+Reads ``{"client", "user", "password", "message", "servers": {name: [host, port]}}``
+from stdin. Each client imports what it needs and no more; ours is the broker's
+whole code.
 """
 
 from __future__ import annotations
@@ -9,68 +11,71 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
-from bench.lab import MEMORY
-from bench.labhost import PASSWORD, USER
 from bench.process import prepare, resident_megabytes
-from orchestrator.bootstrap import default_scripts
-from orchestrator.domain.server import Connection
-from orchestrator.transport import ScriptLibrary, WinrmGateway, soap, wql
-
-_WORKERS = 16
 
 Ask = Callable[[str], object]
 
 
-def ours(servers: Mapping[str, Connection]) -> Ask:
+def ours(order: Mapping[str, Any]) -> Ask:
+    from bench.lab import MEMORY
+    from orchestrator.bootstrap import default_scripts
+    from orchestrator.domain.server import Connection
+    from orchestrator.transport import ScriptLibrary, WinrmGateway
+
+    user, password = order["user"], order["password"]
+    servers = {
+        name: Connection(host, port, "http", "ntlm", user, password)
+        for name, (host, port) in order["servers"].items()
+    }
     gateway = WinrmGateway(servers, ScriptLibrary(default_scripts()), probe_timeout=60)
     return lambda name: gateway.query(name, MEMORY)
 
 
-def pywinrm(servers: Mapping[str, Connection]) -> Ask:
+def pywinrm(order: Mapping[str, Any]) -> Ask:
     from winrm.protocol import Protocol
 
-    protocols: dict[str, Protocol] = {}
+    kept: dict[str, Protocol] = {}
 
     def ask(name: str) -> object:
-        settings = servers[name]
-        if name not in protocols:
-            protocols[name] = Protocol(
-                settings.url,
+        if name not in kept:
+            host, port = order["servers"][name]
+            kept[name] = Protocol(
+                f"http://{host}:{port}/wsman",
                 transport="ntlm",
-                username=settings.user,
-                password=settings.password,
+                username=order["user"],
+                password=order["password"],
                 proxy=None,
             )
-        return protocols[name].send_message(_message(settings.url))
+        return kept[name].send_message(order["message"])
 
     return ask
 
 
-def pypsrp(servers: Mapping[str, Connection]) -> Ask:
+def pypsrp(order: Mapping[str, Any]) -> Ask:
     from pypsrp.wsman import WSMan
 
     kept: dict[str, WSMan] = {}
 
     def ask(name: str) -> object:
-        settings = servers[name]
         if name not in kept:
+            host, port = order["servers"][name]
             kept[name] = WSMan(
-                settings.host,
-                port=settings.port,
-                username=settings.user,
-                password=settings.password,
+                host,
+                port=port,
+                username=order["user"],
+                password=order["password"],
                 ssl=False,
                 auth="ntlm",
                 no_proxy=True,
             )
-        return kept[name].transport.send(_message(settings.url))
+        return kept[name].transport.send(order["message"].encode())
 
     return ask
 
 
-CLIENTS: dict[str, Callable[[Mapping[str, Connection]], Ask]] = {
+CLIENTS: dict[str, Callable[[Mapping[str, Any]], Ask]] = {
     "ours": ours,
     "pywinrm": pywinrm,
     "pypsrp": pypsrp,
@@ -80,27 +85,16 @@ CLIENTS: dict[str, Callable[[Mapping[str, Connection]], Ask]] = {
 def main() -> None:
     prepare()
     order = json.load(sys.stdin)
-    servers = {
-        name: Connection(host, port, "http", "ntlm", USER, PASSWORD)
-        for name, (host, port) in order["servers"].items()
-    }
-    ask = CLIENTS[order["client"]](servers)
-    first, *others = servers
+    ask = CLIENTS[order["client"]](order)
+    first, *others = order["servers"]
     ask(first)
-    alone = resident_megabytes()
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        list(pool.map(ask, others))
-        list(pool.map(ask, servers))
-        sizes = {"one": alone, "all": resident_megabytes()}
+    one = resident_megabytes()
+    # One after another: requests changes the environment while it works out
+    # proxies, which its users' threads stumble over.
+    for name in (*others, *order["servers"]):
+        ask(name)
+    sizes = {"one": one, "all": resident_megabytes()}
     sys.stdout.write(json.dumps(sizes) + "\n")
-    sys.stdout.flush()
-    sys.stdin.close()
-
-
-def _message(url: str) -> bytes:
-    return soap.envelope(
-        url, f"{soap.ENUMERATION}/Enumerate", wql.CIMV2, wql.enumerate_body(MEMORY), 20
-    )
 
 
 if __name__ == "__main__":

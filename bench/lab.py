@@ -11,10 +11,16 @@ from typing import Any, Self
 from bench.labhost import PASSWORD, USER
 from orchestrator.bootstrap import default_scripts
 from orchestrator.domain.server import Connection
-from orchestrator.transport import ScriptLibrary, WinrmGateway
+from orchestrator.transport import ScriptLibrary, WinrmGateway, soap, wql
 
 MEMORY = "SELECT TotalVisibleMemorySize, FreePhysicalMemory FROM Win32_OperatingSystem"
 """A question whose answer is one small row."""
+
+
+def memory_message(url: str) -> bytes:
+    """The message of ours that asks it."""
+    action, body = f"{soap.ENUMERATION}/Enumerate", wql.enumerate_body(MEMORY)
+    return soap.envelope(url, action, wql.CIMV2, body, 20)
 
 
 class LabProcess:

@@ -12,9 +12,8 @@ from winrm.protocol import Protocol
 
 from bench.cost import Contender, compare
 from bench.floor import Floor
-from bench.lab import MEMORY, LabProcess
+from bench.lab import MEMORY, LabProcess, memory_message
 from bench.report import COLUMNS, Goal, Report, cost_rows
-from orchestrator.transport import soap, wql
 
 PYWINRM, FLOOR, OURS = "pywinrm's transport", "floor: http.client + pyspnego", "ours"
 
@@ -23,9 +22,7 @@ def run(options: Namespace) -> list[Report]:
     with LabProcess() as lab:
         gateway = lab.gateway()
         ((name, settings),) = lab.connections.items()
-        message = soap.envelope(
-            settings.url, f"{soap.ENUMERATION}/Enumerate", wql.CIMV2, wql.enumerate_body(MEMORY), 20
-        )
+        message = memory_message(settings.url)
         protocol = Protocol(
             settings.url,
             transport="ntlm",

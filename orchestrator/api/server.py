@@ -39,6 +39,8 @@ class HttpServer:
                 connection_limit=max(1000, threads * 2),
                 channel_timeout=120,
                 clear_untrusted_proxy_headers=True,
+                # select() ends with descriptor 1023, and a fleet's connections come first.
+                asyncore_use_poll=True,
             )
         except OSError as error:
             raise CannotListen(
