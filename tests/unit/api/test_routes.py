@@ -13,6 +13,7 @@ GAME = {
     "id": "go",
     "title": "圍棋",
     "modes": {"process": {"executable": r"C:\Games\go.exe", "ready": "process"}},
+    "limits": {"duration": 7200},
 }
 
 
@@ -140,7 +141,8 @@ def test_a_dry_run_starts_nothing(desk: Desk) -> None:
 def test_games_are_added_and_read_back(desk: Desk) -> None:
     added = desk.post("/api/v1/games", GAME)
     assert (added.status_code, added.headers["Location"]) == (201, "/api/v1/games/go")
-    assert desk.get("/api/v1/games/go").json["title"] == "圍棋"
+    found = desk.get("/api/v1/games/go").json
+    assert (found["title"], found["limits"]) == ("圍棋", {"duration": 7200, "idle": None})
     assert desk.post("/api/v1/games", GAME).status_code == 200
     assert [game["id"] for game in desk.get("/api/v1/games").json["games"]] == ["chess", "go"]
 

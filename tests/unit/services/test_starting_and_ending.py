@@ -20,6 +20,7 @@ from orchestrator.domain.errors import (
 )
 from orchestrator.domain.game import LaunchSpec
 from orchestrator.domain.launch import FoundState, LaunchOrder, LaunchReport
+from orchestrator.domain.maintenance import MaintenanceWindow
 from orchestrator.domain.mode import Concurrency, Mode
 from orchestrator.domain.server import Health
 from orchestrator.domain.session import Ports, Session, SessionState
@@ -99,6 +100,18 @@ def test_a_full_fleet_is_refused_with_each_servers_reason(house: House) -> None:
         house.start(PROCESS)
     assert refused.value.reasons == {"a": "has no free slot (4 of 4 taken)"}
     assert len(house.gateway.orders) == 4
+
+
+def test_a_server_in_maintenance_takes_no_session_until_its_window_is_over(house: House) -> None:
+    window = MaintenanceWindow("0 12 * * *", 60, "UTC")
+    with house.store.unit_of_work() as uow:
+        uow.servers.synchronise([make_server("a", maintenance=(window,))])
+        uow.commit()
+    with pytest.raises(NoCapacity) as refused:
+        house.start(PROCESS)
+    assert refused.value.reasons == {"a": "is in maintenance: 0 12 * * * for 60 min (UTC)"}
+    house.clock.advance(3600)
+    assert house.start(PROCESS).server == "a"
 
 
 def test_periodic_capture_needs_the_desktop_to_itself(house: House) -> None:
