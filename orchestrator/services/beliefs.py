@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from orchestrator.domain.game import Limits
+from orchestrator.domain.mode import Mode
 from orchestrator.domain.server import ServerRecord
 from orchestrator.ports import Clock, UnitOfWorkFactory, Watched
 
@@ -47,7 +48,10 @@ class Beliefs:
         return self.current.sessions.get(server, ())
 
     def counts_clients(self, session: Watched) -> bool:
-        """Whether it matters if a client is connected."""
+        """Whether it matters if a client is connected, and can be told: Sunshine's
+        streams are UDP, so that nobody stays connected to its port."""
+        if session.mode is Mode.SUNSHINE:
+            return False
         limits = self.current.limits.get(session.game_id)
         return limits is not None and limits.idle is not None
 

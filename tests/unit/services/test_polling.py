@@ -294,6 +294,18 @@ def test_where_clients_cannot_be_counted_no_session_is_idle(store: Store) -> Non
     assert house.session().idle_since is None
 
 
+def test_a_session_that_sunshine_streams_is_never_idle(store: Store) -> None:
+    """Its stream is UDP: nobody stays connected to the port."""
+    game = make_game(limits=Limits(idle=30))
+    house = House(store, replace(game, modes={Mode.SUNSHINE: game.modes[Mode.PROCESS]}))
+    house.run(Mode.SUNSHINE)
+    house.gateway.clients = {}
+    for _ in range(10):
+        house.round(60)
+    assert house.session().state is SessionState.RUNNING
+    assert house.session().idle_since is None
+
+
 def test_sessions_that_somebody_is_at_are_left_alone(house: House) -> None:
     house.run()
     house.gateway.launched["a"].clear()
