@@ -23,6 +23,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.server import Probe
 from orchestrator.inventory import Inventory, load_inventory
 from orchestrator.metrics import Metrics
+from orchestrator.notify import AppriseNotifier, read_targets, render_report
 from orchestrator.ports import SampleSink
 from orchestrator.scheduler import TICK_SECONDS, Job, PollLoop, Scheduler, ThreadExecutor
 from orchestrator.services.add_game import AddGame
@@ -39,6 +40,7 @@ from orchestrator.services.probe_servers import ProbeServers
 from orchestrator.services.read_history import ReadHistory
 from orchestrator.services.reconcile import Reconcile
 from orchestrator.services.reconcile_fleet import ReconcileFleet
+from orchestrator.services.reports import Reports, plan
 from orchestrator.services.retry import Retry
 from orchestrator.services.roll_up import Keep, RollUp
 from orchestrator.services.settle_sessions import Settler, SettleSessions
@@ -222,6 +224,27 @@ class Broker:
         self.sample_sinks += [self.keep_history, self.metrics]
         self.roll_up = RollUp(self.units, self.clock, self.retry, keep)
         self.read_history = ReadHistory(self.units, self.clock, keep)
+        self._make_reports()
+
+    def _make_reports(self) -> None:
+        settings = self.settings
+        targets = settings.report_targets
+        self.notifier = AppriseNotifier(read_targets(targets) if targets else ())
+        self.reports = Reports(
+            self.units,
+            self.clock,
+            self.ids,
+            self.retry,
+            self.notifier,
+            render_report,
+            plan(
+                settings.report_cron,
+                settings.timezone,
+                settings.report_language,
+                settings.keep_reports,
+            ),
+            __version__,
+        )
 
     def prepare_store(self) -> None:
         """Make an empty database ours; a clear error where its schema is another version's."""
@@ -300,6 +323,7 @@ class BrokerServer:
                 Job("sweep", settings.sweep_interval, self._sweep),
                 Job("forget-keys", 3600, broker.forget_old_keys),
                 Job("roll-up", 60, broker.roll_up),
+                Job("reports", 60, self._report),
             ]
         )
         app = create_app(
@@ -312,6 +336,7 @@ class BrokerServer:
                 preview_placement=broker.preview_placement,
                 tokens=broker.tokens,
                 read_history=broker.read_history,
+                reports=broker.reports,
                 units=broker.units,
                 clock=broker.clock,
                 readiness=self.readiness,
@@ -383,6 +408,13 @@ class BrokerServer:
                 action=swept.action,
                 note=swept.note,
             )
+
+    def _report(self) -> None:
+        for head in self._broker.reports.run_due():
+            unsent = [each for each in head.deliveries if each.sent_at is None]
+            for each in unsent:
+                log.warning("report not sent", target=each.target, problem=each.problem)
+            log.info("report", report_id=head.id, kind=head.kind, until=head.until.isoformat())
 
     def _reconcile(self) -> None:
         for settled in self._broker.reconcile():

@@ -84,6 +84,17 @@ class Settings:
         "Who may read /metrics: token, with role viewer; or open to whoever reaches the port.",
         choices=("token", "open"),
     )
+    timezone: str = _setting(
+        "UTC", "Time zone of the report schedule, and of sites whose inventory names none."
+    )
+    report_cron: str = _setting(
+        "0 8 * * mon", "When reports are made, as a cron expression; empty for never."
+    )
+    report_language: str = _setting("en", "Language of reports.", choices=("en", "zh-TW"))
+    report_targets: Path | None = _setting(
+        None, "File of Apprise URLs that reports are sent to, one a line."
+    )
+    keep_reports: int = _setting(400, "Days that reports are kept.", minimum=1)
     keep_polls: int = _setting(7, "Days that every poll is kept.", minimum=1)
     keep_minutes: int = _setting(60, "Days that minutes of load are kept.", minimum=1)
     keep_hours: int = _setting(400, "Days that hours of load and health are kept.", minimum=1)

@@ -28,6 +28,7 @@ from orchestrator.domain.launch import (
 )
 from orchestrator.domain.mode import Concurrency, Mode
 from orchestrator.domain.observation import Observation
+from orchestrator.domain.report import KeptReport, ReportHead, ReportKind
 from orchestrator.domain.sample import Sample
 from orchestrator.domain.server import Health, Load, Server, ServerRecord
 from orchestrator.domain.session import Ports, Session, SessionState
@@ -268,6 +269,20 @@ class Watched:
     idle_since: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SessionFact:
+    """What statistics need of one session."""
+
+    server: str
+    game_id: str
+    failed: bool
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    error_code: str | None
+    error_message: str | None
+
+
 class SampleSink(Protocol):
     """Is told what polls found, in batches; history and metrics are such sinks.
 
@@ -311,6 +326,10 @@ class SessionRepository(Protocol):
         """Keep since when sessions have no client; no version changes."""
         ...
 
+    def facts(self, since: datetime, until: datetime) -> Sequence[SessionFact]:
+        """What statistics need of every session that was there in a time, by creation."""
+        ...
+
     def count_active(self) -> Mapping[SessionState, int]:
         """How many sessions are in each state that holds a slot; none is left out or zero."""
         ...
@@ -343,6 +362,10 @@ class EventRepository(Protocol):
         self, session_id: str | None = None, server: str | None = None, limit: int = 100
     ) -> Sequence[Event]:
         """The newest events first."""
+        ...
+
+    def between(self, kind: str, since: datetime, until: datetime) -> Sequence[Event]:
+        """Events of one kind in a time, the oldest first."""
         ...
 
 
@@ -533,6 +556,65 @@ class HealthHistoryRepository(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something to tell people, in the shapes that they can take."""
+
+    subject: str
+    text: str
+    html: str
+    json: str
+
+
+class Notifier(Protocol):
+    """Tells people, by mail, webhook or chat."""
+
+    def targets(self) -> Sequence[str]:
+        """Whom: names without secrets, the same after a restart."""
+        ...
+
+    def send(self, target: str, message: Message) -> str | None:
+        """None where the target took it, else what went wrong; never raises for that."""
+        ...
+
+
+class ReportRepository(Protocol):
+    """Reports as they were made, and how far they have been sent."""
+
+    def claim(self, head: ReportHead, key: str, now: datetime, stale: datetime) -> bool:
+        """Begin the report of ``key``; False where another has made it, or is at it
+        since ``stale`` or later."""
+        ...
+
+    def finish(self, kept: KeptReport, next_attempt: datetime | None) -> None:
+        """Keep one that was made or sent; ``next_attempt`` None: nothing is left to send."""
+        ...
+
+    def get(self, report_id: str) -> KeptReport:
+        """One that is made; UnknownReport where there is none."""
+        ...
+
+    def list(self, limit: int) -> Sequence[ReportHead]:
+        """The newest first."""
+        ...
+
+    def latest(self, kind: ReportKind | None, before: datetime) -> KeptReport | None:
+        """The one whose period ends last, before ``before``; of any kind where None."""
+        ...
+
+    def waiting(self, now: datetime) -> Sequence[ReportHead]:
+        """Those that are to be sent by ``now``."""
+        ...
+
+    def claim_sending(self, report_id: str, now: datetime, until: datetime) -> bool:
+        """Begin to send, until ``until`` at most; False where another is at it."""
+        ...
+
+    def expire(self, before: datetime) -> int:
+        """Forget those begun before; returns how many."""
+        ...
+
+
 class UnitOfWork(Protocol):
     """One transaction: what is not committed is rolled back on leaving.
 
@@ -578,6 +660,11 @@ class UnitOfWork(Protocol):
     @property
     def health(self) -> HealthHistoryRepository:
         """Health over time in this transaction."""
+        ...
+
+    @property
+    def reports(self) -> ReportRepository:
+        """Reports in this transaction."""
         ...
 
     def __enter__(self) -> Self: ...

@@ -24,6 +24,7 @@ from orchestrator.domain.launch import (
 from orchestrator.domain.mode import Mode
 from orchestrator.domain.observation import Observation
 from orchestrator.domain.server import Health, Load, Server
+from orchestrator.ports import Message
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 GOOD_LOAD = Load(START, 0.1, 16000, 12000, 0.1, "player", desktop=True, locked=False)
@@ -147,6 +148,24 @@ class FakeGateway:
         error = errors.pop(name, None)
         if error is not None:
             raise error
+
+
+class FakeNotifier:
+    """Keeps what it was told; ``problems`` holds why a target takes nothing."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = list(names)
+        self.sent: list[tuple[str, Message]] = []
+        self.problems: dict[str, str] = {}
+
+    def targets(self) -> Sequence[str]:
+        return self.names
+
+    def send(self, target: str, message: Message) -> str | None:
+        if target in self.problems:
+            return self.problems[target]
+        self.sent.append((target, message))
+        return None
 
 
 def make_server(name: str = "a", **changes: Any) -> Server:

@@ -38,6 +38,10 @@ ROLES: Mapping[str, Role | None] = {
     "GET /api/v1/games/<string:game_id>": Role.VIEWER,
     "POST /api/v1/placements": Role.VIEWER,
     "GET /api/v1/events": Role.VIEWER,
+    "GET /api/v1/reports": Role.VIEWER,
+    "POST /api/v1/reports": Role.OPERATOR,
+    "GET /api/v1/reports/<string:report_id>": Role.VIEWER,
+    "GET /api/v1/reports/<string:report_id>/html": Role.VIEWER,
 }
 """Least role of each route; None needs no token. A route that is not here is closed."""
 

@@ -23,6 +23,7 @@ STATUS: Mapping[str, int] = {
     "not_allowed": 403,
     "not_found": 404,
     "unknown_game": 404,
+    "unknown_report": 404,
     "unknown_server": 404,
     "unknown_session": 404,
     "method_not_allowed": 405,

@@ -13,6 +13,7 @@ from orchestrator.services.end_game import EndGame
 from orchestrator.services.manage_servers import ManageServers
 from orchestrator.services.preview_placement import PreviewPlacement
 from orchestrator.services.read_history import ReadHistory
+from orchestrator.services.reports import Reports
 from orchestrator.services.start_game import StartRequest
 from orchestrator.services.tokens import Tokens
 
@@ -44,6 +45,7 @@ class ApiServices:
     preview_placement: PreviewPlacement
     tokens: Tokens
     read_history: ReadHistory
+    reports: Reports
     units: UnitOfWorkFactory
     clock: Clock
     readiness: Callable[[], Readiness]

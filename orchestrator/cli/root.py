@@ -20,6 +20,7 @@ from orchestrator.cli.lab import lab
 from orchestrator.cli.options import JSON_ASKED
 from orchestrator.cli.output import print_error
 from orchestrator.cli.reconcile import reconcile
+from orchestrator.cli.reports import report
 from orchestrator.cli.serve import serve
 from orchestrator.cli.servers import servers
 from orchestrator.cli.sessions import sessions
@@ -56,6 +57,7 @@ for command in (
     reconcile,
     explain,
     games,
+    report,
     tokens,
     db,
     lab,

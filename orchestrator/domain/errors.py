@@ -8,6 +8,7 @@
     │   ├── NotAuthenticated             not_authenticated
     │   ├── NotAllowed                   not_allowed
     │   ├── UnknownGame                  unknown_game
+    │   ├── UnknownReport                unknown_report
     │   ├── UnknownServer                unknown_server
     │   ├── UnknownSession               unknown_session
     │   └── UnknownStrategy              unknown_strategy
@@ -110,6 +111,12 @@ class UnknownGame(RequestError):
     """The catalogue has no game of that id."""
 
     code = "unknown_game"
+
+
+class UnknownReport(RequestError):
+    """No report has that id, or it is not made yet."""
+
+    code = "unknown_report"
 
 
 class UnknownServer(RequestError):

@@ -64,6 +64,7 @@ class Server:
     sunshine_port: int = SUNSHINE_PORT
     poll_interval: int | None = None
     maintenance: tuple[MaintenanceWindow, ...] = ()
+    timezone: str | None = None
 
     def maintenance_at(self, moment: datetime) -> MaintenanceWindow | None:
         """The maintenance window that is open then, or None."""

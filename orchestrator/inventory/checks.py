@@ -161,6 +161,16 @@ def probe(value: Any) -> Probe:
     return Probe(one_of("wql", "powershell")(value))
 
 
+def timezone(value: Any) -> str:
+    """A name of the IANA database."""
+    name = text(value)
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError):
+        raise ValueError("write a time zone such as Asia/Taipei or UTC") from None
+    return name
+
+
 def maintenance(value: Any) -> tuple[MaintenanceWindow, ...]:
     """A list of windows, each by cron or by weekday and start."""
     if not isinstance(value, list):

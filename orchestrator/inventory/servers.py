@@ -28,6 +28,7 @@ _SERVER_FIELDS = (
     "probe",
     "poll_interval",
     "maintenance",
+    "timezone",
     "ga_directory",
     "config_directory",
     "sunshine_port",

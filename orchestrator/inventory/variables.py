@@ -266,6 +266,13 @@ _OURS = {
         "30",
         "Time between two polls of it.",
     ),
+    "orchestrator_timezone": Variable(
+        checks.timezone,
+        "time zone",
+        "`--timezone`",
+        "Asia/Taipei",
+        "In which reports tell the times of its site.",
+    ),
     "orchestrator_maintenance": Variable(
         checks.maintenance,
         "list of windows",

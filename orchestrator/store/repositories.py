@@ -203,6 +203,13 @@ class Events:
             query = query.where(tables.events.c.server_name == server)
         return [rows.event_from(row) for row in self._connection.execute(query)]
 
+    def between(self, kind: str, since: datetime, until: datetime) -> Sequence[Event]:
+        """Events of one kind in a time, the oldest first."""
+        table = tables.events
+        query = select(table).where(table.c.kind == kind, table.c.at >= since, table.c.at < until)
+        found = self._connection.execute(query.order_by(table.c.at, table.c.id))
+        return [rows.event_from(row) for row in found]
+
 
 class Tokens:
     """TokenRepository on one connection."""

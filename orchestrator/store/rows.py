@@ -17,7 +17,7 @@ from orchestrator.domain.sample import Sample
 from orchestrator.domain.server import Health, Load, Server, ServerRecord
 from orchestrator.domain.session import Failure, Ports, Session, SessionState
 from orchestrator.domain.token import Role, Token
-from orchestrator.ports import Holding, StoredAnswer, Watched
+from orchestrator.ports import Holding, SessionFact, StoredAnswer, Watched
 
 SERVER = TypeAdapter(Server)
 LOAD = TypeAdapter(Load)
@@ -155,6 +155,20 @@ def watched_from(row: Any) -> Watched:
         companions=LAUNCHES.validate_json(row.companions) if row.companions else (),
         started_at=row.started_at,
         idle_since=row.idle_since,
+    )
+
+
+def fact_from(row: Any) -> SessionFact:
+    """The columns of ``sessions`` that statistics need."""
+    return SessionFact(
+        server=row.server_name,
+        game_id=row.game_id,
+        failed=row.state == SessionState.FAILED.value,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        error_code=row.error_code,
+        error_message=row.error_message,
     )
 
 

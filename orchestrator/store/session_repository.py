@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from orchestrator.domain.errors import Contention, UnknownSession
 from orchestrator.domain.session import ACTIVE_STATES, Session, SessionState
-from orchestrator.ports import Holding, SessionQuery, Watched
+from orchestrator.ports import Holding, SessionFact, SessionQuery, Watched
 from orchestrator.store import rows, tables
 
 _TABLE = tables.sessions
@@ -110,6 +110,29 @@ class Sessions:
                 .values(idle_since=bindparam("since")),
                 [{"session": id_, "since": at} for id_, at in sorted(since.items())],
             )
+
+    def facts(self, since: datetime, until: datetime) -> Sequence[SessionFact]:
+        """What statistics need of every session that was there in a time."""
+        c = _TABLE.c
+        wanted = (
+            c.server_name,
+            c.game_id,
+            c.state,
+            c.created_at,
+            c.started_at,
+            c.ended_at,
+            c.error_code,
+            c.error_message,
+        )
+        found = self._connection.execute(
+            select(*wanted).where(c.created_at >= since, c.created_at < until)
+        ).all()
+        earlier = self._connection.execute(
+            select(*wanted).where(
+                c.created_at < since, or_(c.ended_at >= since, and_(c.ended_at.is_(None), _ACTIVE))
+            )
+        ).all()
+        return sorted(map(rows.fact_from, [*earlier, *found]), key=lambda fact: fact.created_at)
 
     def count_active(self) -> Mapping[SessionState, int]:
         """How many sessions are in each state that holds a slot."""

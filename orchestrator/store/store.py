@@ -22,6 +22,7 @@ from orchestrator.domain.errors import Contention, OrchestratorError, StoreUnava
 from orchestrator.store import repositories, schema
 from orchestrator.store.health_repository import HealthHistory
 from orchestrator.store.history_repository import History
+from orchestrator.store.report_repository import Reports
 from orchestrator.store.session_repository import Sessions
 
 _CONTENDED = frozenset({1020, 1205, 1213})
@@ -84,6 +85,7 @@ class SqlUnitOfWork:
     idempotency: repositories.Idempotency
     history: History
     health: HealthHistory
+    reports: Reports
 
     def __init__(self, engine: Engine, read_only: bool) -> None:
         self._engine = engine
@@ -109,6 +111,7 @@ class SqlUnitOfWork:
         self.idempotency = repositories.Idempotency(connection)
         self.history = History(connection)
         self.health = HealthHistory(connection)
+        self.reports = Reports(connection)
         return self
 
     def __exit__(

@@ -134,6 +134,7 @@ sessions = Table(
     Index("ix_sessions_state", "state"),
     Index("ix_sessions_server", "server_name", "created_at"),
     Index("ix_sessions_created", "created_at", "id"),
+    Index("ix_sessions_ended", "ended_at"),
     **_MYSQL,
 )
 
@@ -164,6 +165,7 @@ events = Table(
     Column("data", Text, nullable=False),
     Index("ix_events_session", "session_id", "id"),
     Index("ix_events_server", "server_name", "id"),
+    Index("ix_events_kind", "kind", "at"),
     **_MYSQL,
 )
 
@@ -266,3 +268,25 @@ watches = Table(
     **_MYSQL,
 )
 """The times in which a site was polled at all."""
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("period_key", String(80), nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+    Column("language", String(16), nullable=False),
+    Column("claimed_at", UtcDateTime, nullable=False),
+    Column("made_at", UtcDateTime),
+    Column("content", long_text()),
+    Column("html", long_text()),
+    Column("text", long_text()),
+    Column("deliveries", Text, nullable=False),
+    Column("next_attempt_at", UtcDateTime),
+    UniqueConstraint("period_key", name="uq_reports_period"),
+    Index("ix_reports_until", "kind", "until"),
+    Index("ix_reports_next_attempt", "next_attempt_at"),
+    **_MYSQL,
+)

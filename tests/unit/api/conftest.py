@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from orchestrator.api import ApiServices, Readiness, create_app
 from orchestrator.domain.token import Role
 from orchestrator.metrics import Metrics
+from orchestrator.notify import render_report
 from orchestrator.services.add_game import AddGame
 from orchestrator.services.check_server import CheckServer
 from orchestrator.services.end_game import EndGame
@@ -23,6 +24,7 @@ from orchestrator.services.manage_servers import ManageServers
 from orchestrator.services.preview_placement import PreviewPlacement
 from orchestrator.services.probe_servers import ProbeServers
 from orchestrator.services.read_history import ReadHistory
+from orchestrator.services.reports import Plan, Reports
 from orchestrator.services.retry import Retry
 from orchestrator.services.roll_up import Keep
 from orchestrator.services.start_game import StartGame
@@ -33,6 +35,7 @@ from orchestrator.web import create_blueprint
 from tests.fakes import (
     FakeClock,
     FakeGateway,
+    FakeNotifier,
     InlineExecutor,
     SequentialIds,
     fill,
@@ -54,6 +57,7 @@ class Desk:
     services: ApiServices
     metrics: Metrics
     calls: Totals
+    notifier: FakeNotifier
 
     def call(
         self, method: str, path: str, role: Role | None = Role.ADMIN, **options: Any
@@ -80,6 +84,7 @@ def desk(store: Store) -> Desk:
     readiness = [Readiness(True)]
     ready: Callable[[], Readiness] = lambda: readiness[0]  # noqa: E731 - read when asked
     calls = Totals()
+    notifier = FakeNotifier()
     metrics = Metrics("0", clock, ReadFleet(units), calls.rows, lambda _: "default")
     services = ApiServices(
         start_game=metrics.timed(StartGame(units, gateway, clock, SequentialIds(), retry, flights)),
@@ -91,6 +96,7 @@ def desk(store: Store) -> Desk:
         ),
         preview_placement=PreviewPlacement(units, SequentialIds(), clock),
         tokens=tokens,
+        reports=Reports(units, clock, SequentialIds(), retry, notifier, render_report, Plan(), "0"),
         read_history=ReadHistory(units, clock, Keep()),
         units=units,
         clock=clock,
@@ -101,4 +107,4 @@ def desk(store: Store) -> Desk:
     app = create_app(services, version="0")
     app.register_blueprint(create_blueprint())
     made = {role: tokens.create(role, role.value)[1] for role in Role}
-    return Desk(app, store, gateway, clock, made, readiness, services, metrics, calls)
+    return Desk(app, store, gateway, clock, made, readiness, services, metrics, calls, notifier)
