@@ -103,8 +103,9 @@ function Wait-Launch {
     # Waits until the launch is found or, with IsReady, until it is ready.
     param([object] $Order, [object] $Record, [string] $TaskName, [bool] $IsReady)
     $claimed = @(Get-OtherSessionKey $Order.SessionId)
-    $watch = @{ Key = ''; Since = $null; GoneSince = $null; Seen = ($Record.known.Count -gt 0) }
+    $watch = @{ Key = ''; Now = $null; Since = $null; GoneSince = $null; Seen = ($Record.known.Count -gt 0) }
     while ($true) {
+        $watch.Now = [datetime]::UtcNow
         $snapshot = @(Get-ProcessSnapshot)
         $found = Find-Launch $snapshot $Record $claimed
         $Record.known = [object[]]@($found.Known)
@@ -119,14 +120,14 @@ function Wait-Launch {
 
 function Test-Steady {
     # Whether the same launch has lived long enough where there is no port to
-    # tell that it is ready.
+    # tell that it is ready: by the time it was looked at, however long that took.
     param([object] $Process, [object] $Record, [hashtable] $Watch, [bool] $IsLate)
     $key = Get-ProcessKey $Process
     if ($Watch.Key -ne $key) {
         $Watch.Key = $key
-        $Watch.Since = [datetime]::UtcNow
+        $Watch.Since = $Watch.Now
     }
-    return $Record.ready -eq 'port' -or $IsLate -or [datetime]::UtcNow -ge $Watch.Since.AddSeconds($SettleSec)
+    return $Record.ready -eq 'port' -or $IsLate -or $Watch.Now -ge $Watch.Since.AddSeconds($SettleSec)
 }
 
 function Assert-Alive {

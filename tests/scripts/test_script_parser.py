@@ -29,6 +29,8 @@ $settings = @{
     ExcludeRules = @(
         # The scripts ask ShouldProcess once, before anything is changed, not in each function.
         'PSUseShouldProcessForStateChangingFunctions', 'PSShouldProcess'
+        # It takes Windows for a plural.
+        'PSUseSingularNouns'
         # It looks at one file, where a variable may be used by another, and not into blocks.
         'PSUseDeclaredVarsMoreThanAssignments', 'PSReviewUnusedParameter'
     )
