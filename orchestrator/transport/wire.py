@@ -252,7 +252,7 @@ class Wire:
                 ) from error
             raise CannotConnect(f"TLS broke, does the port speak TLS? {_words(error)}") from error
         except TimeoutError as error:
-            raise ConnectTimeout("no TLS in time") from error
+            raise ConnectTimeout("no TLS in time, does the port speak TLS?") from error
         except OSError as error:
             raise CannotConnect(f"TLS broke, does the port speak TLS? {_words(error)}") from error
         pinned = settings.fingerprint

@@ -38,7 +38,7 @@ from orchestrator.lab.tls import ClientCertificates
 from orchestrator.lab.windows import WindowsMachine
 from orchestrator.transport import ScriptLibrary, WinrmGateway
 from tests.contract.kdc import PASSWORD, REALM, USER, Kdc, free_port
-from tests.contract.wiretaps import Proxy, Silence, TlsRelay
+from tests.contract.wiretaps import Plain, Proxy, Silence, TlsRelay
 
 USERS = {USER: PASSWORD, f"{USER}@{REALM}": PASSWORD, "robot": "-", "brief": "-", "short": "-"}
 EVERY = ("negotiate", "kerberos", "credssp", "certificate", "basic")
@@ -554,10 +554,11 @@ def test_a_ca_file_that_was_renewed_is_read_again(labs: Labs, files: Files, tmp_
     gateway.close()
 
 
-def test_a_port_that_speaks_no_tls_and_a_silent_one_are_told_apart(labs: Labs) -> None:
-    error = labs.refused("http", scheme="https")
-    assert type(error) is ServerUnreachable
-    assert "does the port speak TLS" in str(error)
+def test_a_port_that_speaks_no_tls_is_named(labs: Labs) -> None:
+    with Plain() as plain:
+        error = labs.refused("https", port=plain.port)
+    assert type(error) is TlsUntrusted
+    assert f"port {plain.port} does not speak TLS: write ansible_winrm_scheme: http" in str(error)
 
 
 @pytest.mark.parametrize("transport", ["ntlm", "negotiate"])

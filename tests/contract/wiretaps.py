@@ -79,25 +79,12 @@ class Silence(Loopback):
             continue
 
 
-class Script(Loopback):
-    """Answers each request (or each piece of one) with the next of its lines."""
-
-    def __init__(self, *answers: bytes, last_for_ever: bool = False) -> None:
-        super().__init__()
-        self._answers = answers
-        self._for_ever = last_for_ever
-        self.requests: list[bytes] = []
+class Plain(Loopback):
+    """Answers whatever comes as HTTP.sys answers what is no HTTP."""
 
     def serve(self, sock: socket.socket) -> None:
-        answers = list(self._answers)
-        while answers:
-            request = _request(sock)
-            if not request:
-                return
-            self.requests.append(request)
-            sock.sendall(answers[0])
-            if len(answers) > 1 or not self._for_ever:
-                answers.pop(0)
+        if sock.recv(65536):
+            sock.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
 
 
 class Proxy(Loopback):
@@ -111,6 +98,8 @@ class Proxy(Loopback):
 
     def serve(self, sock: socket.socket) -> None:
         head = _request(sock).decode("latin-1")
+        if not head:
+            return
         method, target, _ = head.split(" ", 2)
         self.asked_for.append(f"{method} {target}")
         status = self._status
@@ -176,12 +165,6 @@ def _request(sock: socket.socket) -> bytes:
     while b"\r\n\r\n" not in data:
         piece = sock.recv(65536)
         if not piece:
-            return data
+            break
         data += piece
-    head, _, body = data.partition(b"\r\n\r\n")
-    for line in head.split(b"\r\n"):
-        if line.lower().startswith(b"content-length:"):
-            length = int(line.split(b":")[1])
-            while len(body) < length and (piece := sock.recv(65536)):
-                body += piece
-    return head + b"\r\n\r\n" + body
+    return data
