@@ -43,7 +43,7 @@ of our processes."""
 
 ABANDONED_SECONDS = 60.0
 _LONGEST_LIFE = 3600.0
-_BELIEVED_SECONDS = 600.0
+_BELIEVED_SECONDS = 60.0
 _MOST_REFUSALS = 3
 
 log = structlog.get_logger(__name__)

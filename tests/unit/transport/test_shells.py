@@ -171,7 +171,7 @@ def test_what_a_refusal_taught_is_believed_for_a_while_only(shells: Shells, cloc
     one.commands = 4
     shells.operations_exhausted()
     assert not shells.give_back(one)
-    clock.now += 601
+    clock.now += 61
     assert shells.give_back(one)
 
 
