@@ -34,8 +34,8 @@ MOST_COMMANDS = 100
 MOST_SHELLS = 25
 MOST_OPERATIONS = 1200
 """Of 30 shells and 1,500 operations an account on Windows Server 2012 R2 and
-later; what is left is for others of the account. A host that refuses earlier
-(2008 R2: 5 and 15) is believed for a while."""
+later; what is left is for others of the account. Where a host refuses earlier
+(2008 R2: 5 and 15), what is in use is waited for."""
 
 KEPT_SECONDS = 5.0
 """Long enough for a burst of calls, short enough that a server at rest has none
@@ -44,7 +44,7 @@ of our processes."""
 ABANDONED_SECONDS = 60.0
 _LONGEST_LIFE = 3600.0
 _BELIEVED_SECONDS = 60.0
-_MOST_REFUSALS = 3
+_ASK_AGAIN_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +61,6 @@ class Shell:
 
 @dataclass(slots=True)
 class _Limits:
-    shells: int = MOST_SHELLS
     operations: int = MOST_OPERATIONS
     believed_until: float = 0.0
 
@@ -116,18 +115,17 @@ class Shells:
         Where the server refuses one, those that wait idle and those that an
         earlier broker left are closed, and after that what is in use is waited for.
         """
-        for last in (*(False,) * _MOST_REFUSALS, True):
+        while True:
             shell = self._wait_for_room(deadline)
             if shell is not None:
                 return shell
             try:
                 return self._open(connection, deadline)
             except RequestFailed as error:
-                if last or error.failed.kind is not QuotaExceeded or deadline.passed:
+                if error.failed.kind is not QuotaExceeded or deadline.passed:
                     raise
-                if not self.reclaim(connection, deadline) and not self._shells_exhausted():
+                if not self.reclaim(connection, deadline) and not self._wait_for_change(deadline):
                     raise
-        raise AssertionError("the last try returns or raises")
 
     def give_back(self, shell: Shell) -> bool:
         """Keep it; False where its time is over and it has to be closed."""
@@ -258,12 +256,10 @@ class Shells:
             def is_free() -> bool:
                 nonlocal shell
                 shell = self._take()
-                return shell is not None or len(books.open) + books.opening < (
-                    self._now_limits().shells
-                )
+                return shell is not None or len(books.open) + books.opening < MOST_SHELLS
 
             if not self._changed.wait_for(is_free, deadline.remaining):
-                message = f"all {self._limits.shells} shells of the account are in use"
+                message = f"all {MOST_SHELLS} shells of the account are in use"
                 raise RequestFailed(Failed(QuotaExceeded, message, Sent.NO, reusable=True))
             if shell is None:
                 books.opening += 1
@@ -298,16 +294,18 @@ class Shells:
         with self._changed:
             self._books.lost.append((idle, began))
 
-    def _shells_exhausted(self) -> bool:
-        """The server refused another shell: have no more than now for a while.
-        False where none of ours is open, so that waiting would not help."""
+    def _wait_for_change(self, deadline: Deadline) -> bool:
+        """A shell of ours comes back or is closed, or a moment passes in which
+        somebody else's may have been. False where none of ours is open."""
         with self._changed:
-            number = len(self._books.open)
-            if number:
-                limits = self._now_limits()
-                limits.shells = min(limits.shells, number)
-                limits.believed_until = self._clock() + _BELIEVED_SECONDS
-        return bool(number)
+            if not self._books.open:
+                return False
+            before = self._books.closed
+            self._changed.wait_for(
+                lambda: self._books.idle or self._books.closed != before,
+                min(_ASK_AGAIN_SECONDS, deadline.remaining),
+            )
+        return True
 
     def _now_limits(self) -> _Limits:
         if self._limits.believed_until and self._clock() > self._limits.believed_until:
