@@ -62,7 +62,7 @@ function Measure-PowerShell {
     New-CheckItem 'powershell' $verdict $version 'install Windows Management Framework 5.1'
 }
 
-function Measure-Windows {
+function Measure-WindowsVersion {
     # The Windows version, by its build number.
     $system = Get-CimInstance -ClassName Win32_OperatingSystem -ErrorAction Stop | Select-Object -First 1
     $build = [int](Get-OptionalProperty $system 'BuildNumber' 0)
