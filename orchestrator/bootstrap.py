@@ -329,6 +329,7 @@ class BrokerServer:
         app = create_app(
             ApiServices(
                 start_game=broker.metrics.timed(broker.start_game),
+                session_id_for=broker.ids.id_for,
                 end_game=broker.end_game,
                 add_game=broker.add_game,
                 manage_servers=broker.manage_servers,

@@ -59,7 +59,7 @@ def create_app(services: ApiServices, *, version: str, open_metrics: bool = Fals
     )
     app.json = StrictJson(app)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
-    keys = IdempotencyKeys(services.units, services.clock)
+    keys = IdempotencyKeys(services.units, services.clock, services.session_id_for)
     _surround(app, services, keys, _METRICS if open_metrics else frozenset())
     _handle_errors(app)
     app.register_api(routes_portal.create_blueprint(services))

@@ -1,14 +1,17 @@
 """Idempotency-Key: the second request with a key gets the first one's answer.
 
 An answer that says "not now" is not kept, so that the same key can be tried
-again. A key whose first request died with its process can be taken over after
-``STALE``; starting is safe then, because a session's id is made from the key.
+again. One that says "not known yet" (202) is made anew: what was started or
+ended under a key is found again by it, as a session's id is made from the key.
+That also makes it safe to take over a key whose first request died with its
+process: at once where its session is settled, else after ``STALE``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from datetime import timedelta
 
 from flask import Request, Response
@@ -19,21 +22,29 @@ from orchestrator.domain.errors import (
     InvalidRequest,
     RequestInProgress,
 )
-from orchestrator.ports import Clock, StoredAnswer, UnitOfWorkFactory
+from orchestrator.domain.session import SessionState
+from orchestrator.ports import Clock, StoredAnswer, UnitOfWork, UnitOfWorkFactory
 
 HEADER = "Idempotency-Key"
 STALE = timedelta(minutes=2)
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _KEPT_HEADERS = ("Content-Type", "Location", "ETag")
+_NOT_KNOWN_YET = 202
 _LEAST_ERROR = 400
 
 
 class IdempotencyKeys:
     """Claims keys before a request is handled and stores its answer afterwards."""
 
-    def __init__(self, units: UnitOfWorkFactory, clock: Clock) -> None:
+    def __init__(
+        self,
+        units: UnitOfWorkFactory,
+        clock: Clock,
+        session_id_for: Callable[[str, str], str],
+    ) -> None:
         self._units = units
         self._clock = clock
+        self._session_id_for = session_id_for
 
     def begin(self, owner: str, request: Request) -> Response | None:
         """None: handle the request. Else the stored answer."""
@@ -48,12 +59,17 @@ class IdempotencyKeys:
                     f"{HEADER} {key!r} was used for another request: use a new key"
                 )
             if stored is not None and stored.status is None:
-                stale = now - stored.begun_at > STALE
-                if not stale or not uow.idempotency.reclaim(owner, key, stored.begun_at, now):
+                left = now - stored.begun_at > STALE or self._is_settled(uow, owner, key)
+                if not left or not uow.idempotency.reclaim(owner, key, stored.begun_at, now):
                     raise RequestInProgress(f"the first request with {HEADER} {key!r} is under way")
-                stored = None
             uow.commit()
-        return None if stored is None else _replay(stored)
+        if stored is None or stored.status in {None, _NOT_KNOWN_YET}:
+            return None
+        return _replay(stored)
+
+    def _is_settled(self, uow: UnitOfWork, owner: str, key: str) -> bool:
+        session = uow.sessions.find(self._session_id_for(owner, key))
+        return session is not None and session.state is not SessionState.STARTING
 
     def finish(self, owner: str, request: Request, response: Response) -> None:
         """Keep the answer, or give the key back."""

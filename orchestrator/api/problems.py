@@ -82,6 +82,8 @@ def from_error(error: OrchestratorError) -> Response:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, ServerCallError):
         extra["outcome"] = error.outcome.value
+    if error.session_id is not None:
+        extra["session_id"] = error.session_id
     if error.code in _RETRY_AFTER:
         headers["Retry-After"] = str(_RETRY_AFTER[error.code])
     if error.code == "not_authenticated":

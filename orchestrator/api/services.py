@@ -34,10 +34,12 @@ def _ignore(_method: str, _route: str, _status: int, _seconds: float) -> None:
 class ApiServices:
     """The use cases behind the routes; simple reads go through ``units``.
 
+    ``session_id_for`` tells which session a token's Idempotency-Key starts first.
     ``metrics`` takes the Accept header; ``observe`` is told of every request.
     """
 
     start_game: Callable[[StartRequest], Session]
+    session_id_for: Callable[[str, str], str]
     end_game: EndGame
     add_game: AddGame
     manage_servers: ManageServers

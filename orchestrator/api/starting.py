@@ -20,6 +20,7 @@ class SessionFailed(OrchestratorError):
         error = session.error
         super().__init__(error.message if error else "the session failed")
         self.code = error.code if error else "script_error"
+        self.session_id = session.id
 
 
 def start(

@@ -63,10 +63,14 @@ class Outcome(StrEnum):
 
 
 class OrchestratorError(Exception):
-    """Base of the tree: a stable ``code`` and whether trying again can help."""
+    """Base of the tree: a stable ``code`` and whether trying again can help.
+
+    ``session_id`` names the session that it befell, where there is one.
+    """
 
     code: str = "error"
     retryable: bool = False
+    session_id: str | None = None
 
     def __init__(self, message: str) -> None:
         super().__init__(message)

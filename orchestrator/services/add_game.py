@@ -14,7 +14,10 @@ from orchestrator.services.launch_order import STREAMING_MODES, config_file_prob
 
 _ABSOLUTE = re.compile(r"[A-Za-z]:[\\/][^\x00-\x1f<>:\"|?*]*")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_VARIABLE = re.compile(r"[^\x00-\x1f=\"%&|<>^]+")
+_VARIABLE = re.compile(r"[^=\x00-\x1f]+")
+_CONTROL = re.compile(r"[\x00-\x1f]")
+_NOT_IN_CONFIG = re.compile(r"[#;]|^\[|^[^/]*//|^\s|\s$")
+"""What GamingAnywhere's config, which has no quoting, would not give back."""
 
 
 class AddGame:
@@ -73,10 +76,22 @@ def _spec_problems(at: str, mode: Mode, spec: LaunchSpec) -> list[FieldProblem]:
         if problem:
             problems.append(FieldProblem(f"{at}.config_file", problem))
     for name, value in spec.environment.items():
-        if not _VARIABLE.fullmatch(name) or not (value == "" or _VARIABLE.fullmatch(value)):
-            message = f'variable {name!r}: the characters = " % & | < > ^ cannot be passed'
+        if not _VARIABLE.fullmatch(name):
+            message = f"variable {name!r}: a name has no = and no control character"
             problems.append(FieldProblem(f"{at}.environment", message))
+        problems += _text_problems(f"{at}.environment", mode, f"{name}={value}")
     for position, argument in enumerate(spec.arguments):
-        if any(ord(character) < ord(" ") for character in argument):
-            problems.append(FieldProblem(f"{at}.arguments.{position}", "has a control character"))
+        problems += _text_problems(f"{at}.arguments.{position}", mode, argument)
     return problems
+
+
+def _text_problems(at: str, mode: Mode, text: str) -> list[FieldProblem]:
+    if _CONTROL.search(text):
+        return [FieldProblem(at, f"{text!r} has a control character")]
+    if mode is Mode.EVENT_DRIVEN and (not text or _NOT_IN_CONFIG.search(text)):
+        message = (
+            f"{text!r} cannot be written into GamingAnywhere's config: no empty text, no # or ;, "
+            "no // before another /, no [ at its start and no space at either end"
+        )
+        return [FieldProblem(at, message)]
+    return []

@@ -156,6 +156,7 @@ class EndGame:
             )
         settled = self._retry(lambda: self._record_failure(session.id, error))
         if isinstance(error, ScriptFailed):
+            error.session_id = session.id
             raise error
         return settled
 

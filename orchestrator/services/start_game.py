@@ -8,6 +8,7 @@ is never sent a second time.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 from orchestrator.domain.errors import (
@@ -97,9 +98,22 @@ class StartGame:
             return confirmed
 
     def _session_id(self, request: StartRequest) -> str:
-        if request.idempotency_key is None:
+        """A new one, or the one that belongs to the request's key.
+
+        A session that failed has left nothing on its server, so the key's next
+        request is a fresh try, with the next of the ids that belong to it.
+        """
+        key = request.idempotency_key
+        if key is None:
             return self._ids.new_id()
-        return self._ids.id_for(request.requested_by, request.idempotency_key)
+        with self._units(read_only=True) as uow:
+            for attempt in itertools.count():
+                numbered = f"{key}\0{attempt}" if attempt else key
+                session_id = self._ids.id_for(request.requested_by, numbered)
+                session = uow.sessions.find(session_id)
+                if session is None or session.state is not SessionState.FAILED:
+                    break
+        return session_id
 
     def _reserve(
         self, request: StartRequest, session_id: str
@@ -189,6 +203,7 @@ class StartGame:
         certain = error.outcome is Outcome.NOT_EXECUTED or isinstance(error, ScriptFailed)
         settled = self._retry(lambda: self._record_failure(session.id, error, certain))
         if certain and settled.state is SessionState.FAILED:
+            error.session_id = session.id
             raise error
         return settled
 

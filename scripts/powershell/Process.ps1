@@ -186,7 +186,7 @@ function Get-IdentityProblem {
     if ($null -eq $process -or (Test-SameProcess $process $Asked)) { return $null }
     $now = "$(Get-Image $process), created $(Format-UtcTime $process.Created)"
     $wanted = "$($Asked.Image), created $(Format-UtcTime $Asked.Created)"
-    return (New-Failure 'identity_mismatch' "PID $($process.Id) is $now, not $wanted; nothing was ended")
+    return (New-Failure 'identity_mismatch' "PID $($process.Id) is $now, not $wanted")
 }
 
 function Get-ProcessWord {

@@ -88,6 +88,7 @@ def desk(store: Store) -> Desk:
     metrics = Metrics("0", clock, ReadFleet(units), calls.rows, lambda _: "default")
     services = ApiServices(
         start_game=metrics.timed(StartGame(units, gateway, clock, SequentialIds(), retry, flights)),
+        session_id_for=SequentialIds().id_for,
         end_game=EndGame(units, gateway, clock, retry, flights),
         add_game=AddGame(units, clock),
         manage_servers=ManageServers(units, clock, retry),

@@ -149,6 +149,27 @@ def test_every_error_has_a_status(desk: Desk) -> None:
             "needs.cpu",
         ),
         ("/api/v1/games", {"id": "x", "modes": {}}, "modes"),
+        (
+            "/api/v1/games",
+            {
+                "id": "x",
+                "modes": {"process": {"executable": "C:\\a.exe", "environment": {"A=B": "1"}}},
+            },
+            "modes.process.environment",
+        ),
+        (
+            "/api/v1/games",
+            {"id": "x", "modes": {"process": {"executable": "C:\\a.exe", "arguments": ["a\nb"]}}},
+            "modes.process.arguments.0",
+        ),
+        (
+            "/api/v1/games",
+            {
+                "id": "x",
+                "modes": {"event-driven": {"executable": "C:\\a.exe", "arguments": ["#1"]}},
+            },
+            "modes.event-driven.arguments.0",
+        ),
         ("/api/v1/games", {"id": "x", "modes": {"": {"executable": "C:\\a.exe"}}}, "modes"),
     ],
 )

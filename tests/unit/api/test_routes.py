@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.api import Readiness
-from orchestrator.domain.errors import ConnectionLost, ScriptFailed
+from orchestrator.domain.errors import ConnectionLost, ScriptFailed, ServerUnreachable
+from orchestrator.domain.server import Health
+from orchestrator.domain.session import SessionState
 from orchestrator.domain.token import Role
 from tests.unit.api.conftest import Desk
 
@@ -164,28 +166,81 @@ def test_a_request_id_is_kept_or_made(desk: Desk) -> None:
     assert len(made) == 36
 
 
-def test_a_key_whose_request_is_under_way_is_409_and_can_be_taken_over_later(desk: Desk) -> None:
-    headers = {"Idempotency-Key": "k"}
-    body = {"game": "chess", "mode": "process"}
-    desk.post("/api/v1/sessions", body, headers=headers)
+def test_a_process_may_have_any_printable_variable(desk: Desk) -> None:
+    variables = {"PATH_LIKE": "C:\\a;D:\\b", "QUOTED": "a=\"b\" & <c> | ^%d% '$e' 中文"}
+    spec = {"executable": "C:\\a.exe", "environment": variables, "ready": "process"}
+    added = desk.post("/api/v1/games", {"id": "env", "modes": {"process": spec}})
+    assert (added.status_code, added.json["modes"]["process"]["environment"]) == (201, variables)
+
+
+KEYED = {"Idempotency-Key": "k"}
+CHESS = {"game": "chess", "mode": "process"}
+
+
+def claim_again(desk: Desk) -> None:
+    """As if the process had died before it could keep its answer."""
+    owner = desk.tokens[Role.ADMIN].split("_")[1]
     with desk.store.unit_of_work() as uow:
-        uow.idempotency.finish(desk.tokens[Role.ADMIN].split("_")[1], "k", None, "", {})  # type: ignore[arg-type]
+        uow.idempotency.finish(owner, "k", None, "", {})  # type: ignore[arg-type]
         uow.commit()
-    busy = desk.post("/api/v1/sessions", body, headers=headers)
+
+
+def test_a_key_whose_request_is_under_way_is_409_and_can_be_taken_over_later(desk: Desk) -> None:
+    desk.gateway.fail_after["launch"] = ConnectionLost("cut", server="a")
+    assert desk.post("/api/v1/sessions", CHESS, headers=KEYED).status_code == 202
+    claim_again(desk)
+    busy = desk.post("/api/v1/sessions", CHESS, headers=KEYED)
     assert (busy.status_code, busy.json["code"]) == (409, "request_in_progress")
     desk.clock.advance(300)
-    taken_over = desk.post("/api/v1/sessions", body, headers=headers)
-    assert taken_over.status_code == 201
+    taken_over = desk.post("/api/v1/sessions", CHESS, headers=KEYED)
+    assert taken_over.status_code == 202
     assert len(desk.gateway.orders) == 1
 
 
-def test_a_refusal_gives_its_key_back(desk: Desk) -> None:
-    headers = {"Idempotency-Key": "k"}
-    body = {"game": "chess", "mode": "process"}
-    desk.gateway.fail_before["launch"] = ScriptFailed("port_in_use", "taken", server="a")
-    assert desk.post("/api/v1/sessions", body, headers=headers).status_code == 502
-    again = desk.post("/api/v1/sessions", body, headers=headers)
-    assert (again.status_code, again.json["code"]) == (502, "port_in_use")
+def test_a_key_whose_process_died_is_answered_as_soon_as_its_session_is_settled(
+    desk: Desk,
+) -> None:
+    first = desk.post("/api/v1/sessions", CHESS, headers=KEYED)
+    claim_again(desk)
+    again = desk.post("/api/v1/sessions", CHESS, headers=KEYED)
+    assert (again.status_code, again.json["id"]) == (201, first.json["id"])
+    assert len(desk.gateway.orders) == 1
+
+
+def test_an_answer_that_was_not_known_yet_is_made_anew_for_its_key(desk: Desk) -> None:
+    desk.gateway.fail_after["launch"] = ConnectionLost("cut", server="a")
+    first = desk.post("/api/v1/sessions", CHESS, headers=KEYED)
+    assert (first.status_code, first.json["process"]) == (202, None)
+    with desk.store.unit_of_work() as uow:
+        session = uow.sessions.get(first.json["id"])
+        (launch,) = desk.gateway.launched["a"].values()
+        uow.sessions.save(session.moved(SessionState.RUNNING, desk.clock.now(), launch=launch))
+        uow.commit()
+    other = desk.post("/api/v1/sessions", {**CHESS, "strategy": "best-fit"}, headers=KEYED)
+    assert other.json["code"] == "idempotency_mismatch"
+    again = desk.post("/api/v1/sessions", CHESS, headers=KEYED)
+    assert (again.status_code, again.json["process"]["pid"]) == (201, launch.pid)
+    kept = desk.post("/api/v1/sessions", CHESS, headers=KEYED)
+    assert kept.headers["Idempotent-Replayed"] == "true"
+    assert len(desk.gateway.orders) == 1
+
+
+def test_a_failed_start_names_its_session_and_its_key_can_be_tried_again(desk: Desk) -> None:
+    desk.gateway.fail_before["launch"] = ServerUnreachable("refused", server="a")
+    failed = desk.post("/api/v1/sessions", CHESS, headers=KEYED)
+    assert (failed.status_code, failed.json["code"]) == (502, "server_unreachable")
+    assert failed.json["retryable"]
+    shown = desk.get(f"/api/v1/sessions/{failed.json['session_id']}").json
+    assert shown["state"] == "failed"
+    with desk.store.unit_of_work() as uow:
+        uow.servers.record_health("a", Health.UP, "", None, desk.clock.now())
+        uow.commit()
+    again = desk.post("/api/v1/sessions", CHESS, headers=KEYED)
+    assert (again.status_code, again.json["state"]) == (201, "running")
+    assert again.json["id"] != failed.json["session_id"]
+    repeated = desk.post("/api/v1/sessions", CHESS, headers=KEYED)
+    assert repeated.json == again.json
+    assert len(desk.gateway.orders) == 1
 
 
 @pytest.mark.parametrize("key", ["", "with space", "ü", "x" * 256])
