@@ -40,6 +40,7 @@ from orchestrator.services.probe_servers import ProbeServers
 from orchestrator.services.read_history import ReadHistory
 from orchestrator.services.reconcile import Reconcile
 from orchestrator.services.reconcile_fleet import ReconcileFleet
+from orchestrator.services.refused_ports import RefusedPorts
 from orchestrator.services.reports import Reports, plan
 from orchestrator.services.retry import Retry
 from orchestrator.services.roll_up import Keep, RollUp
@@ -126,6 +127,7 @@ class Broker:
         self.units = self.store.unit_of_work
         self.retry = Retry(self.clock)
         self.in_flight = InFlight()
+        self.refused_ports = RefusedPorts(self.clock)
         connections = {e.server.name: e.connection for e in inventory.entries} if inventory else {}
         self.calls = Totals()
         """What calls to servers cost, summed up by kind; ``rows()`` gives them."""
@@ -151,14 +153,23 @@ class Broker:
     def _make_services(self) -> None:
         settings, clock, retry = self.settings, self.clock, self.retry
         self.start_game = StartGame(
-            self.units, self.gateway, clock, self.ids, retry, self.in_flight, settings.strategy
+            self.units,
+            self.gateway,
+            clock,
+            self.ids,
+            retry,
+            self.in_flight,
+            self.refused_ports,
+            settings.strategy,
         )
         self.end_game = EndGame(
             self.units, self.gateway, clock, retry, self.in_flight, settings.end_grace
         )
         self.add_game = AddGame(self.units, clock)
         self.manage_servers = ManageServers(self.units, clock, retry)
-        self.preview_placement = PreviewPlacement(self.units, self.ids, clock, settings.strategy)
+        self.preview_placement = PreviewPlacement(
+            self.units, self.ids, clock, self.refused_ports, settings.strategy
+        )
         self.probe_servers = ProbeServers(self.units, self.gateway, clock, retry, self.pollers)
         self.check_server = CheckServer(self.units, self.gateway, self.probe_servers)
         self.reconcile = Reconcile(

@@ -342,6 +342,14 @@ class SessionRepository(Protocol):
         """
         ...
 
+    def change_ports(self, session: Session, ports: Ports) -> Session:
+        """Give an active session other ports of its server, in place of its own.
+
+        Returns it with them and its new version; Contention where the stored
+        version is not the session's or a port was taken meanwhile.
+        """
+        ...
+
     def save(self, session: Session) -> Session:
         """Update; Contention where the stored version is not the session's.
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from orchestrator.domain.check import CheckItem, CheckOrder, ServerReport, Verdict
-from orchestrator.domain.errors import ServerCallError
+from orchestrator.domain.errors import ScriptFailed, ServerCallError
 from orchestrator.domain.game import Game, LaunchSpec
 from orchestrator.domain.launch import (
     EndedHow,
@@ -75,7 +75,8 @@ class FakeGateway:
     """Windows servers as a dict: what runs where, by session id.
 
     ``fail_before`` and ``fail_after`` hold errors that the next call of a
-    method raises without or after having had its effect.
+    method raises without or after having had its effect; ``strangers`` are the
+    ports where other processes listen.
     """
 
     def __init__(self) -> None:
@@ -90,11 +91,15 @@ class FakeGateway:
         self.fail_before: dict[str, ServerCallError] = {}
         self.fail_after: dict[str, ServerCallError] = {}
         self.clients: dict[int, int] | None = None
+        self.strangers: set[int] = set()
         self._pids = itertools.count(4000, 4)
 
     def launch(self, server: str, order: LaunchOrder) -> LaunchReport:
         self._fail(self.fail_before, "launch")
         self.orders.append(order)
+        if order.stream_port in self.strangers:
+            message = f"port {order.stream_port} is taken by nginx.exe (PID 77)"
+            raise ScriptFailed("port_in_use", message, server=server)
         running = self.launched.setdefault(server, {})
         changed = order.session_id not in running
         launch = running.setdefault(

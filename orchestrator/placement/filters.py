@@ -75,7 +75,14 @@ def desktop_free(request: Request, view: ServerView) -> str | None:
 
 def ports_free(request: Request, view: ServerView) -> str | None:
     """Two ports of its range are free."""
-    return None if view.free_ports() else f"has no two free ports in {view.server.ports}"
+    if view.free_ports():
+        return None
+    reason = f"has no two free ports in {view.server.ports}"
+    if view.refused_ports:
+        reason += (
+            f"; another process was found on {', '.join(map(str, sorted(view.refused_ports)))}"
+        )
+    return reason
 
 
 STANDARD_FILTERS: tuple[Filter, ...] = (

@@ -40,7 +40,10 @@ class Occupant:
 
 @dataclass(frozen=True, slots=True)
 class ServerView:
-    """A server as one snapshot found it; ``maintenance`` is the window that is open."""
+    """A server as one snapshot found it; ``maintenance`` is the window that is open.
+
+    ``refused_ports`` are those that strangers had when a launch last asked for them.
+    """
 
     server: Server
     health: Health
@@ -49,6 +52,7 @@ class ServerView:
     load: Load | None = None
     occupants: tuple[Occupant, ...] = ()
     maintenance: str | None = None
+    refused_ports: frozenset[int] = frozenset()
 
     @property
     def free_slots(self) -> int:
@@ -56,8 +60,9 @@ class ServerView:
         return max(0, self.server.slots - len(self.occupants))
 
     def free_ports(self) -> Ports | None:
-        """The two lowest ports that no session holds, or None."""
-        taken = {port for o in self.occupants for port in (o.ports.stream, o.ports.control)}
+        """The two lowest ports that no session holds and no stranger had, or None."""
+        held = {port for o in self.occupants for port in (o.ports.stream, o.ports.control)}
+        taken = held | self.refused_ports
         pair: list[int] = []
         for port in range(self.server.ports.first, self.server.ports.last + 1):
             if port not in taken:

@@ -6,6 +6,7 @@ from orchestrator.domain.decision import Decision
 from orchestrator.placement import find_strategy, place
 from orchestrator.ports import Clock, IdFactory, UnitOfWorkFactory
 from orchestrator.services.launch_order import spec_for
+from orchestrator.services.refused_ports import RefusedPorts
 from orchestrator.services.snapshot import placement_request, take_snapshot
 from orchestrator.services.start_game import StartRequest
 
@@ -18,11 +19,13 @@ class PreviewPlacement:
         units: UnitOfWorkFactory,
         ids: IdFactory,
         clock: Clock,
+        refused_ports: RefusedPorts,
         default_strategy: str = "least-loaded",
     ) -> None:
         self._units = units
         self._clock = clock
         self._ids = ids
+        self._refused_ports = refused_ports
         self._default_strategy = default_strategy
 
     def __call__(self, request: StartRequest) -> Decision:
@@ -32,4 +35,5 @@ class PreviewPlacement:
             spec = spec_for(game, request.mode)
             strategy = find_strategy(request.strategy or self._default_strategy)
             wanted = placement_request(self._ids.new_id(), game, request.mode, spec)
-            return place(wanted, take_snapshot(uow, self._clock.now()).views.values(), strategy)
+            snapshot = take_snapshot(uow, self._clock.now(), self._refused_ports.by_server())
+            return place(wanted, snapshot.views.values(), strategy)

@@ -22,11 +22,21 @@ class Snapshot:
     versions: Mapping[str, int]
 
 
-def take_snapshot(uow: UnitOfWork, now: datetime) -> Snapshot:
-    """Read servers, active sessions and the needs of their games, as they are ``now``."""
+def take_snapshot(
+    uow: UnitOfWork,
+    now: datetime,
+    refused_ports: Mapping[str, frozenset[int]],
+    without: str | None = None,
+) -> Snapshot:
+    """Read servers, active sessions and the needs of their games, as they are ``now``.
+
+    ``refused_ports`` are by server; the session ``without`` is left out.
+    """
     needs = {game.id: game.needs for game in uow.games.list()}
     by_server: defaultdict[str, list[Occupant]] = defaultdict(list)
     for held in uow.sessions.holdings():
+        if held.session_id == without:
+            continue
         by_server[held.server].append(_occupant(held, needs))
     records = uow.servers.list()
     return Snapshot(
@@ -39,6 +49,7 @@ def take_snapshot(uow: UnitOfWork, now: datetime) -> Snapshot:
                 load=record.load,
                 maintenance=_maintenance(record.server, now),
                 occupants=tuple(by_server[record.server.name]),
+                refused_ports=refused_ports.get(record.server.name, frozenset()),
             )
             for record in records
         },

@@ -3,13 +3,16 @@
 Reserving and confirming are one transaction each; none is open while the
 server is called. A crash or a lost answer in between leaves the session
 ``starting``, which ``reconcile`` settles from the server's own truth. A launch
-is never sent a second time.
+is never sent a second time, but for one that the server answered with
+``port_in_use``: it started nothing, so it is sent again with other ports.
 """
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
 
 from orchestrator.domain.errors import (
     NoCapacity,
@@ -21,7 +24,7 @@ from orchestrator.domain.event import Event
 from orchestrator.domain.launch import Launch, LaunchOrder, LaunchReport
 from orchestrator.domain.mode import Mode
 from orchestrator.domain.server import Health
-from orchestrator.domain.session import Failure, Session, SessionState
+from orchestrator.domain.session import Failure, Ports, Session, SessionState
 from orchestrator.placement import find_strategy, place
 from orchestrator.ports import Clock, IdFactory, ServerGateway, UnitOfWork, UnitOfWorkFactory
 from orchestrator.services.in_flight import InFlight
@@ -32,8 +35,12 @@ from orchestrator.services.launch_order import (
     sunshine_ports,
 )
 from orchestrator.services.probe_servers import health_after
+from orchestrator.services.refused_ports import RefusedPorts
 from orchestrator.services.retry import Retry
 from orchestrator.services.snapshot import placement_request, take_snapshot
+
+MOST_LAUNCHES = 4
+"""How many pairs of ports one session may try."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,7 @@ class StartGame:
         ids: IdFactory,
         retry: Retry,
         in_flight: InFlight,
+        refused_ports: RefusedPorts,
         default_strategy: str = "least-loaded",
     ) -> None:
         self._units = units
@@ -73,6 +81,7 @@ class StartGame:
         self._ids = ids
         self._retry = retry
         self._in_flight = in_flight
+        self._refused_ports = refused_ports
         self._default_strategy = default_strategy
 
     def __call__(self, request: StartRequest) -> Session:
@@ -89,13 +98,52 @@ class StartGame:
             if order is None:
                 return session
             try:
-                report = self._gateway.launch(session.server, order)
+                report = self._launch(session, order)
             except ServerCallError as error:
                 return self._settle_failure(session, error)
             confirmed = self._retry(lambda: self._confirm(session.id, report))
             if confirmed.state is not SessionState.RUNNING:
                 self._take_back(confirmed, report.launch)
             return confirmed
+
+    def _launch(self, session: Session, order: LaunchOrder) -> LaunchReport:
+        """Launch, with other ports where strangers have the session's."""
+        launches = 0
+        while True:
+            try:
+                return self._gateway.launch(session.server, order)
+            except ScriptFailed as error:
+                if error.code != "port_in_use" or session.mode is Mode.SUNSHINE:
+                    raise
+                self._refused_ports.add(session.server, order.stream_port)
+                launches += 1
+                # Whoever reconciles beside us counts from the session's beginning.
+                over = session.created_at + timedelta(seconds=order.ready_timeout)
+                if launches >= MOST_LAUNCHES or self._clock.now() >= over:
+                    raise
+                change = partial(self._change_ports, session.id, order.stream_port, error)
+                ports = self._retry(change)
+                if ports is None:
+                    raise
+                order = replace(order, stream_port=ports.stream, control_port=ports.control)
+
+    def _change_ports(self, session_id: str, refused: int, error: ScriptFailed) -> Ports | None:
+        """Ports to try next, held for the session; None where there are none."""
+        with self._units() as uow:
+            session = uow.sessions.get(session_id)
+            if session.state is not SessionState.STARTING:
+                return None
+            now, known = self._clock.now(), self._refused_ports.by_server()
+            snapshot = take_snapshot(uow, now, known, without=session_id)
+            ports = snapshot.views[session.server].free_ports()
+            if ports is None:
+                message = f"{error.message}; no other port is free"
+            else:
+                session = uow.sessions.change_ports(replace(session, updated_at=now), ports)
+                message = f"{error.message}; port {ports.stream} is tried"
+            self._note(uow, session, "port_refused", message, port=refused)
+            uow.commit()
+        return ports
 
     def _session_id(self, request: StartRequest) -> str:
         """A new one, or the one that belongs to the request's key.
@@ -126,7 +174,7 @@ class StartGame:
             spec = spec_for(game, request.mode)
             config_file = config_file_for(spec, request.mode, request.config_file)
             strategy = find_strategy(request.strategy or self._default_strategy)
-            snapshot = take_snapshot(uow, self._clock.now())
+            snapshot = take_snapshot(uow, self._clock.now(), self._refused_ports.by_server())
             wanted = placement_request(session_id, game, request.mode, spec)
             decision = place(wanted, snapshot.views.values(), strategy)
             if decision.chosen is None:
@@ -227,7 +275,8 @@ class StartGame:
             uow.commit()
         return session
 
-    def _note(self, uow: UnitOfWork, session: Session, kind: str, message: str) -> None:
-        uow.events.add(
-            Event(self._clock.now(), kind, message, session_id=session.id, server=session.server)
-        )
+    def _note(
+        self, uow: UnitOfWork, session: Session, kind: str, message: str, **data: object
+    ) -> None:
+        now, server = self._clock.now(), session.server
+        uow.events.add(Event(now, kind, message, session_id=session.id, server=server, data=data))

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, s
 from sqlalchemy.exc import IntegrityError
 
 from orchestrator.domain.errors import Contention, UnknownSession
-from orchestrator.domain.session import ACTIVE_STATES, Session, SessionState
+from orchestrator.domain.session import ACTIVE_STATES, Ports, Session, SessionState
 from orchestrator.ports import Holding, SessionFact, SessionQuery, Watched
 from orchestrator.store import rows, tables
 
@@ -157,17 +157,21 @@ class Sessions:
             self._connection.execute(
                 insert(_TABLE).values(id=session.id, decision=decision, version=1, **values)
             )
-            self._connection.execute(
-                insert(tables.session_ports),
-                [
-                    {"server_name": session.server, "port": port, "session_id": session.id}
-                    for port in (session.ports.stream, session.ports.control)
-                ],
-            )
+            self._take_ports(session)
         except IntegrityError as error:
             raise Contention(
                 f"session {session.id} or its ports on {session.server} were taken meanwhile"
             ) from error
+
+    def change_ports(self, session: Session, ports: Ports) -> Session:
+        """Give an active session other ports of its server, in place of its own."""
+        changed = self.save(replace(session, ports=ports))
+        self._give_ports_back(session)
+        try:
+            self._take_ports(changed)
+        except IntegrityError as error:
+            raise Contention(f"ports on {session.server} were taken meanwhile") from error
+        return changed
 
     def save(self, session: Session) -> Session:
         """Update; Contention where the stored version is not the session's."""
@@ -179,7 +183,18 @@ class Sessions:
         if done.rowcount != 1:
             raise Contention(f"session {session.id} changed meanwhile")
         if not session.state.is_active:
-            self._connection.execute(
-                delete(tables.session_ports).where(tables.session_ports.c.session_id == session.id)
-            )
+            self._give_ports_back(session)
         return replace(session, version=session.version + 1)
+
+    def _take_ports(self, session: Session) -> None:
+        self._connection.execute(
+            insert(tables.session_ports),
+            [
+                {"server_name": session.server, "port": port, "session_id": session.id}
+                for port in (session.ports.stream, session.ports.control)
+            ],
+        )
+
+    def _give_ports_back(self, session: Session) -> None:
+        held = tables.session_ports.c.session_id == session.id
+        self._connection.execute(delete(tables.session_ports).where(held))

@@ -10,6 +10,7 @@ from orchestrator.domain.errors import NoCapacity
 from orchestrator.domain.mode import Mode
 from orchestrator.domain.session import SessionState
 from orchestrator.services.in_flight import InFlight
+from orchestrator.services.refused_ports import RefusedPorts
 from orchestrator.services.retry import Retry
 from orchestrator.services.start_game import StartGame, StartRequest
 from orchestrator.store import Store
@@ -22,7 +23,13 @@ def test_200_parallel_starts_against_20_slots_give_exactly_20_sessions(store: St
     fill(store, [make_server(f"server-{n}", slots=SLOTS) for n in range(SERVERS)], [make_game()])
     clock = SystemClock()
     start = StartGame(
-        store.unit_of_work, FakeGateway(), clock, UuidFactory(), Retry(clock), InFlight()
+        store.unit_of_work,
+        FakeGateway(),
+        clock,
+        UuidFactory(),
+        Retry(clock),
+        InFlight(),
+        RefusedPorts(clock),
     )
 
     def attempt(_: int) -> str:

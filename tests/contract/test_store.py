@@ -239,6 +239,45 @@ def test_a_port_is_held_by_one_session_until_it_is_over(store: Store) -> None:
     assert (held.session_id, held.ports) == ("s-2", Ports(8554, 8555))
 
 
+def test_other_ports_take_the_place_of_a_sessions_own(store: Store) -> None:
+    fill(store, [make_server("a")], [make_game()])
+    reserve(store, make_session("s-1"))
+    with store.unit_of_work() as uow:
+        before = uow.sessions.get("s-1")
+        # One of the new ports may be one of the old.
+        changed = uow.sessions.change_ports(before, Ports(8555, 8556))
+        uow.commit()
+    with store.unit_of_work() as uow:
+        assert uow.sessions.get("s-1") == changed
+        assert (changed.ports, changed.version) == (Ports(8555, 8556), before.version + 1)
+        (held,) = uow.sessions.holdings()
+    assert held.ports == Ports(8555, 8556)
+    with pytest.raises(Contention):
+        reserve(store, make_session("s-2", ports=Ports(8556, 8557)))
+    reserve(store, make_session("s-3", ports=Ports(8554, 8557)))
+
+
+def test_ports_that_were_taken_meanwhile_or_for_a_stale_session_change_nothing(
+    store: Store,
+) -> None:
+    fill(store, [make_server("a")], [make_game()])
+    reserve(store, make_session("s-1"))
+    reserve(store, make_session("s-2", ports=Ports(8556, 8557)))
+    with store.unit_of_work() as uow:
+        session = uow.sessions.get("s-1")
+    with store.unit_of_work() as uow, pytest.raises(Contention):
+        uow.sessions.change_ports(session, Ports(8558, 8557))
+    stale = replace(session, version=session.version + 1)
+    with store.unit_of_work() as uow, pytest.raises(Contention):
+        uow.sessions.change_ports(stale, Ports(8558, 8559))
+    with store.unit_of_work() as uow:
+        assert uow.sessions.get("s-1") == session
+        ports = {held.session_id: held.ports for held in uow.sessions.holdings()}
+    assert ports == {"s-1": Ports(8554, 8555), "s-2": Ports(8556, 8557)}
+    with pytest.raises(Contention):
+        reserve(store, make_session("s-3", ports=Ports(8555, 8558)))
+
+
 def test_a_session_that_changed_meanwhile_is_not_overwritten(store: Store) -> None:
     fill(store, [make_server("a")], [make_game()])
     reserve(store, make_session())

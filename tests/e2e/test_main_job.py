@@ -111,6 +111,44 @@ def test_a_dead_server_fails_its_session_and_the_next_start_goes_elsewhere(house
     assert house.post("/start_game", START).status_code == 200
 
 
+def test_strangers_at_the_first_ports_of_every_server_cost_no_session(house: House) -> None:
+    with house.broker.units() as uow:
+        first = {record.server.name: record.server.ports.first for record in uow.servers.list()}
+    for computer, port in zip(house.lab.computers, first.values(), strict=True):
+        stranger = computer.spawn(
+            r"C:\Tools\httpd.exe", "httpd", parent_pid=4, session_id=0, owner="SYSTEM"
+        )
+        with computer.look():
+            computer.listeners[port] = stranger.pid
+
+    sessions = [
+        house.post("/api/v1/sessions", {"game": "supertux", "mode": "event-driven"}).json()
+        for _ in range(6)
+    ]
+
+    assert [session["state"] for session in sessions] == ["running"] * 6
+    refused = [
+        event
+        for event in house.get("/api/v1/events").json()["events"]
+        if event["kind"] == "port_refused"
+    ]
+    # A server tells of it once, and then it is remembered.
+    used = {session["server"] for session in sessions}
+    assert sorted(event["server"] for event in refused) == sorted(used)
+    for event in refused:
+        assert event["data"] == {"port": first[event["server"]]}
+        assert f"port {first[event['server']]} already" in event["message"]
+        assert event["session"] in {session["id"] for session in sessions}
+    for session in sessions:
+        assert session["rtsp_url"].endswith(f":{session['ports']['stream']}/desktop")
+    with house.broker.units() as uow:
+        held = {h.session_id: h.ports.stream for h in uow.sessions.holdings()}
+    assert held == {session["id"]: session["rtsp_port"] for session in sessions}
+    listening = {port for computer in house.lab.computers for port in computer.listeners}
+    assert set(held.values()) <= listening
+    assert not set(held.values()) & set(first.values())
+
+
 @pytest.mark.timeout(280)
 def test_1000_starts_and_ends_leave_nothing_over(house: House, tmp_path: Path) -> None:
     modes = [("supertux", "event-driven"), ("freeciv", "process"), ("neverball", "periodic")]

@@ -24,6 +24,7 @@ from orchestrator.services.manage_servers import ManageServers
 from orchestrator.services.preview_placement import PreviewPlacement
 from orchestrator.services.probe_servers import ProbeServers
 from orchestrator.services.read_history import ReadHistory
+from orchestrator.services.refused_ports import RefusedPorts
 from orchestrator.services.reports import Plan, Reports
 from orchestrator.services.retry import Retry
 from orchestrator.services.roll_up import Keep
@@ -81,13 +82,15 @@ def desk(store: Store) -> Desk:
     gateway, clock, flights = FakeGateway(), FakeClock(), InFlight()
     units, retry = store.unit_of_work, Retry(clock)
     tokens = Tokens(units, clock)
-    readiness = [Readiness(True)]
+    readiness, refused = [Readiness(True)], RefusedPorts(clock)
     ready: Callable[[], Readiness] = lambda: readiness[0]  # noqa: E731 - read when asked
     calls = Totals()
     notifier = FakeNotifier()
     metrics = Metrics("0", clock, ReadFleet(units), calls.rows, lambda _: "default")
     services = ApiServices(
-        start_game=metrics.timed(StartGame(units, gateway, clock, SequentialIds(), retry, flights)),
+        start_game=metrics.timed(
+            StartGame(units, gateway, clock, SequentialIds(), retry, flights, refused)
+        ),
         session_id_for=SequentialIds().id_for,
         end_game=EndGame(units, gateway, clock, retry, flights),
         add_game=AddGame(units, clock),
@@ -95,7 +98,7 @@ def desk(store: Store) -> Desk:
         check_server=CheckServer(
             units, gateway, ProbeServers(units, gateway, clock, retry, InlineExecutor())
         ),
-        preview_placement=PreviewPlacement(units, SequentialIds(), clock),
+        preview_placement=PreviewPlacement(units, SequentialIds(), clock, refused),
         tokens=tokens,
         reports=Reports(units, clock, SequentialIds(), retry, notifier, render_report, Plan(), "0"),
         read_history=ReadHistory(units, clock, Keep()),

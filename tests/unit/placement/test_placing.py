@@ -63,7 +63,12 @@ def occupant(number: int = 0, **changes: object) -> Occupant:
         (
             view(ports=PortRange(8554, 8556), occupants=(occupant(),)),
             "ports_free",
-            "no two free ports in 8554-8556",
+            "no two free ports in 8554-8556$",
+        ),
+        (
+            view(ports=PortRange(8554, 8555), refused_ports=frozenset({8555})),
+            "ports_free",
+            "no two free ports in 8554-8555; another process was found on 8555$",
         ),
     ],
 )
@@ -139,3 +144,5 @@ def test_ties_fall_on_different_servers_and_the_same_seed_repeats_the_choice() -
 
 def test_the_lowest_free_ports_are_taken() -> None:
     assert view(occupants=(occupant(0), occupant(2))).free_ports() == Ports(8556, 8557)
+    refused = frozenset({8554, 8556})
+    assert view(occupants=(occupant(2),), refused_ports=refused).free_ports() == Ports(8555, 8557)

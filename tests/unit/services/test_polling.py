@@ -20,6 +20,7 @@ from orchestrator.services.end_game import EndGame
 from orchestrator.services.in_flight import InFlight
 from orchestrator.services.poll_schedule import Answer
 from orchestrator.services.polling import Polling
+from orchestrator.services.refused_ports import RefusedPorts
 from orchestrator.services.retry import Retry
 from orchestrator.services.settle_sessions import Settler, SettleSessions
 from orchestrator.services.start_game import StartGame, StartRequest
@@ -53,7 +54,13 @@ class House:
         end = EndGame(self.units, self.gateway, self.clock, retry, self.flights)
         self.settle = SettleSessions(self.units, self.gateway, end, self.clock, retry, self.flights)
         self.start = StartGame(
-            self.units, self.gateway, self.clock, SequentialIds(), retry, self.flights
+            self.units,
+            self.gateway,
+            self.clock,
+            SequentialIds(),
+            retry,
+            self.flights,
+            RefusedPorts(self.clock),
         )
         self.polling = Polling(
             self.units,

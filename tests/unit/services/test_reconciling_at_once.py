@@ -9,6 +9,7 @@ from orchestrator.services.end_game import EndGame
 from orchestrator.services.in_flight import InFlight
 from orchestrator.services.reconcile import Reconcile
 from orchestrator.services.reconcile_fleet import ReconcileFleet
+from orchestrator.services.refused_ports import RefusedPorts
 from orchestrator.services.retry import Retry
 from orchestrator.services.settle_sessions import SettleSessions
 from orchestrator.services.start_game import StartGame, StartRequest
@@ -33,7 +34,7 @@ def test_what_runs_is_adopted_what_is_gone_is_freed_and_what_nobody_wants_is_tol
     gateway, clock, flights = FakeGateway(), FakeClock(), InFlight()
     units, retry = store.unit_of_work, Retry(clock)
     end = EndGame(units, gateway, clock, retry, flights)
-    start = StartGame(units, gateway, clock, SequentialIds(), retry, flights)
+    start = StartGame(units, gateway, clock, SequentialIds(), retry, flights, RefusedPorts(clock))
     executor = InlineExecutor()
     everything = ReconcileFleet(
         units,

@@ -28,6 +28,7 @@ from orchestrator.ports import SessionQuery
 from orchestrator.services.end_game import EndGame, PortalEnd
 from orchestrator.services.in_flight import InFlight
 from orchestrator.services.reconcile import Reconcile
+from orchestrator.services.refused_ports import RefusedPorts
 from orchestrator.services.retry import Retry
 from orchestrator.services.start_game import StartGame, StartRequest
 from orchestrator.store import Store
@@ -72,7 +73,7 @@ def house(store: Store) -> House:
         store,
         gateway,
         clock,
-        StartGame(units, gateway, clock, SequentialIds(), retry, flights),
+        StartGame(units, gateway, clock, SequentialIds(), retry, flights, RefusedPorts(clock)),
         end,
         Reconcile(units, gateway, end, clock, retry, flights, InlineExecutor()),
     )

@@ -12,6 +12,7 @@ from orchestrator.domain.mode import Mode
 from orchestrator.domain.server import Health
 from orchestrator.domain.session import SessionState
 from orchestrator.services.in_flight import InFlight
+from orchestrator.services.refused_ports import RefusedPorts
 from orchestrator.services.retry import Retry
 from orchestrator.services.start_game import StartGame, StartRequest
 from orchestrator.services.sweep_servers import Orphans, SweepServers, Swept
@@ -36,7 +37,13 @@ class House:
         self.store, self.gateway, self.clock = store, FakeGateway(), FakeClock()
         self.flights, retry = InFlight(), Retry(self.clock)
         self.start = StartGame(
-            store.unit_of_work, self.gateway, self.clock, SequentialIds(), retry, self.flights
+            store.unit_of_work,
+            self.gateway,
+            self.clock,
+            SequentialIds(),
+            retry,
+            self.flights,
+            RefusedPorts(self.clock),
         )
         self.sweep = SweepServers(
             store.unit_of_work,
