@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pymysql
 import pytest
+from alembic.script import ScriptDirectory
 
 from orchestrator.store import Store
+from orchestrator.store.schema import default_migrations
 from tests.contract.kdc import Kdc, missing
 
 
@@ -50,6 +52,8 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 f"--port={port}",
                 "--bind-address=127.0.0.1",
                 "--innodb-flush-log-at-trx-commit=0",
+                "--innodb-flush-method=nosync",
+                "--skip-innodb-doublewrite",
                 "--innodb-buffer-pool-size=32M",
                 "--max-connections=400",
                 "--skip-log-bin",
@@ -128,11 +132,27 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def _emptied(url: str) -> str:
+    """The database without a row. Its tables, which the first test made by
+    migrating, stay: making them anew takes MariaDB seconds. Not so where a test
+    has left another revision there."""
     port = int(url.split(":")[-1].split("/")[0])
-    with pymysql.connect(host="127.0.0.1", port=port, user="root") as connection:
+    with pymysql.connect(
+        host="127.0.0.1", port=port, user="root", database="orchestrator", autocommit=True
+    ) as connection:
         cursor = connection.cursor()
-        cursor.execute("DROP DATABASE orchestrator")
-        cursor.execute("CREATE DATABASE orchestrator CHARACTER SET utf8mb4")
+        cursor.execute("SET FOREIGN_KEY_CHECKS = 0")
+        cursor.execute("SHOW TABLES")
+        tables = [table for (table,) in cursor.fetchall()]
+        revision = None
+        if "alembic_version" in tables:
+            cursor.execute("SELECT version_num FROM alembic_version")
+            revision = (cursor.fetchone() or (None,))[0]
+        is_current = revision == ScriptDirectory(str(default_migrations())).get_current_head()
+        for table in tables:
+            if not is_current:
+                cursor.execute(f"DROP TABLE `{table}`")
+            elif table != "alembic_version":
+                cursor.execute(f"DELETE FROM `{table}`")
     return url
 
 
