@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -398,7 +399,8 @@ class BrokerServer:
             missing.append("servers: the first poll is not done")
         elif not self._scheduler.running:
             missing.append("scheduler: not running")
-        return Readiness(not missing, tuple(missing))
+        healths = Counter(each.value for each in self._polling.watch.healths().values())
+        return Readiness(not missing, tuple(missing), healths)
 
     def _poll(self, server: str) -> Answer:
         return self._polling.poll(server)

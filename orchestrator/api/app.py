@@ -19,7 +19,7 @@ from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
 from orchestrator.api import problems, routes_history, routes_portal, routes_reports, routes_v1
 from orchestrator.api.access import check_access
 from orchestrator.api.idempotency import IdempotencyKeys
-from orchestrator.api.models import Health
+from orchestrator.api.models import Health, Ready
 from orchestrator.api.openapi import described
 from orchestrator.api.services import ApiServices, Readiness
 from orchestrator.api.views import field_problems
@@ -124,12 +124,13 @@ def _add_health(app: OpenAPI, services: ApiServices) -> None:
     def healthz() -> Response:
         return jsonify(status="ok", missing=[])
 
-    @app.get("/readyz", responses={200: Health, 503: Health}, summary="Whether it can start games")
+    @app.get("/readyz", responses={200: Ready, 503: Ready}, summary="Whether it can start games")
     def readyz() -> Response:
         readiness = services.readiness()
         body = {
             "status": "ready" if readiness.ready else "not ready",
             "missing": list(readiness.missing),
+            "servers": dict(readiness.servers),
         }
         return make_response(jsonify(body), 200 if readiness.ready else 503)
 

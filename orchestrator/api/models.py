@@ -306,6 +306,12 @@ class Health(BaseModel):
     missing: list[str] = []
 
 
+class Ready(Health):
+    """Ready, and how the servers are."""
+
+    servers: dict[str, int] = Field({}, description="How many servers are in each health")
+
+
 class Problem(BaseModel):
     """application/problem+json (RFC 9457) with a stable ``code``."""
 

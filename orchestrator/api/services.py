@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from orchestrator.domain.session import Session
 from orchestrator.ports import Clock, UnitOfWorkFactory
@@ -20,10 +20,14 @@ from orchestrator.services.tokens import Tokens
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether requests can be answered; ``missing`` says what is not there yet."""
+    """Whether requests can be answered; ``missing`` says what is not there yet.
+
+    ``servers`` counts the inventory's servers by health, those that occur.
+    """
 
     ready: bool
     missing: tuple[str, ...] = ()
+    servers: Mapping[str, int] = field(default_factory=dict)
 
 
 def _ignore(_method: str, _route: str, _status: int, _seconds: float) -> None:

@@ -8,6 +8,8 @@ from orchestrator.placement.model import Filter, Request, ServerView
 
 _ANSWERING = frozenset({Health.UP, Health.DEGRADED})
 
+_MOST_WORDS = 120
+
 
 def in_inventory(request: Request, view: ServerView) -> str | None:
     """The server has not left the inventory."""
@@ -18,7 +20,10 @@ def healthy(request: Request, view: ServerView) -> str | None:
     """The last poll got an answer."""
     if view.health in _ANSWERING:
         return None
-    return "has not been polled yet" if view.health is Health.UNKNOWN else f"is {view.health}"
+    if view.health is Health.UNKNOWN:
+        return "has not been polled yet"
+    why = _first_words(view.health_reason)
+    return f"is {view.health}: {why}" if why else f"is {view.health}"
 
 
 def not_drained(request: Request, view: ServerView) -> str | None:
@@ -98,3 +103,9 @@ STANDARD_FILTERS: tuple[Filter, ...] = (
     ports_free,
 )
 """What every strategy must refuse; a strategy may add its own."""
+
+
+def _first_words(reason: str) -> str:
+    """The first statement of a health's reason, which may go on with remedies."""
+    first = " ".join(reason.split()).partition("; ")[0]
+    return first if len(first) <= _MOST_WORDS else first[: _MOST_WORDS - 1].rstrip() + "…"

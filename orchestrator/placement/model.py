@@ -52,6 +52,7 @@ class ServerView:
     load: Load | None = None
     occupants: tuple[Occupant, ...] = ()
     maintenance: str | None = None
+    health_reason: str = ""
     refused_ports: frozenset[int] = frozenset()
 
     @property

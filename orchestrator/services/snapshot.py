@@ -44,6 +44,7 @@ def take_snapshot(
             record.server.name: ServerView(
                 server=record.server,
                 health=record.health,
+                health_reason=record.health_reason,
                 drained=record.drained,
                 present=record.present,
                 load=record.load,

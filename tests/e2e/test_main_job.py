@@ -140,7 +140,7 @@ def test_strangers_at_the_first_ports_of_every_server_cost_no_session(house: Hou
         assert f"port {first[event['server']]} already" in event["message"]
         assert event["session"] in {session["id"] for session in sessions}
     for session in sessions:
-        assert session["rtsp_url"].endswith(f":{session['ports']['stream']}/desktop")
+        assert session["rtsp_url"].endswith(f":{session['rtsp_port']}/desktop")
     with house.broker.units() as uow:
         held = {h.session_id: h.ports.stream for h in uow.sessions.holdings()}
     assert held == {session["id"]: session["rtsp_port"] for session in sessions}

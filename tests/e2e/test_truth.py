@@ -111,7 +111,11 @@ def test_a_player_who_logs_off_makes_the_server_unready_and_it_is_not_chosen(
     wait_until(lambda: healths() == {"unready"})
     refused = house.post("/api/v1/sessions", START)
     assert refused.status_code == 429
-    assert set(refused.json()["reasons"].values()) == {"is unready"}
+    assert set(refused.json()["reasons"].values()) == {
+        "is unready: nobody is logged on at its desktop"
+    }
+    ready = house.get("/readyz")
+    assert (ready.status_code, ready.json()["servers"]) == (200, {"unready": 3})
 
 
 def test_a_whole_site_that_falls_silent_is_one_event(house: House) -> None:

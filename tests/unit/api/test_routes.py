@@ -152,10 +152,12 @@ def test_games_are_added_and_read_back(desk: Desk) -> None:
 def test_health_needs_no_token_and_says_what_is_missing(desk: Desk) -> None:
     assert desk.get("/healthz", role=None).json == {"status": "ok", "missing": []}
     assert desk.get("/readyz", role=None).status_code == 200
-    desk.readiness[0] = Readiness(False, ("servers: the first poll is not done",))
+    servers = {"up": 3, "refused": 1}
+    desk.readiness[0] = Readiness(False, ("servers: the first poll is not done",), servers)
     waiting = desk.get("/readyz", role=None)
     assert waiting.status_code == 503
     assert waiting.json["missing"] == ["servers: the first poll is not done"]
+    assert waiting.json["servers"] == servers
 
 
 def test_a_request_id_is_kept_or_made(desk: Desk) -> None:

@@ -46,7 +46,16 @@ def occupant(number: int = 0, **changes: object) -> Occupant:
     [
         (view(present=False), "in_inventory", "no longer in the inventory"),
         (view(health=Health.UNKNOWN), "healthy", "has not been polled yet"),
-        (view(health=Health.UNREACHABLE), "healthy", "is unreachable"),
+        (view(health=Health.UNREACHABLE), "healthy", "is unreachable$"),
+        (
+            view(
+                health=Health.REFUSED,
+                health_reason="the server rejected user or password; a locked account looks so",
+            ),
+            "healthy",
+            "^is refused: the server rejected user or password$",
+        ),
+        (view(health=Health.UNREADY, health_reason="no\n " * 200), "healthy", "^.{110,140}…$"),
         (view(drained=True), "not_drained", "is drained"),
         (view(modes=frozenset({Mode.PERIODIC})), "mode_allowed", "orchestrator_modes: periodic"),
         (view(games=frozenset({"go"})), "game_allowed", "does not run chess"),
