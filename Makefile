@@ -27,7 +27,7 @@ $(VENV)/installed-dev: $(VENV)/installed
 	@echo "installing what the tests and checks need"
 	@sh scripts/setup/test-packages.sh $(PYTHON)
 	@$(PIP) install --editable '.[test,check]'
-	@if command -v krb5-config >/dev/null 2>&1; then $(PIP) install --editable '.[kerberos,test_kerberos]'; \
+	@if command -v krb5-config >/dev/null 2>&1; then $(PIP) install --editable '.[kerberos,testkerberos]'; \
 	else echo "not installed, tests that need it are skipped: Kerberos bindings (krb5-config is missing)"; fi
 	@touch $@
 

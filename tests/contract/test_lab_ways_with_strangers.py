@@ -150,7 +150,7 @@ def test_both_are_let_in_where_channel_binding_is_demanded(house: House) -> None
 @pytest.mark.kerberos
 @pytest.mark.parametrize("kind", ["http", "https", "https, forgetful"])
 def test_pywinrm_logs_in_by_kerberos(domain: House, realm: Kdc, kind: str) -> None:
-    pytest.importorskip("kerberos", reason="the extra test_kerberos is not installed")
+    pytest.importorskip("kerberos", reason="the extra testkerberos is not installed")
     realm.kinit()
     host = domain.pywinrm(kind, "kerberos", auth=(f"{USER}@{REALM}", ""))
     assert host.run_cmd("hostname").std_out == b"STRANGE-4\r\n"
@@ -173,7 +173,7 @@ def test_pypsrp_logs_in_by_kerberos(domain: House, realm: Kdc, kind: str, auth: 
 @pytest.mark.kerberos
 @pytest.mark.ansible
 def test_ansible_gets_its_own_ticket(domain: House, realm: Kdc, tmp_path: Path) -> None:
-    pytest.importorskip("kerberos", reason="the extra test_kerberos is not installed")
+    pytest.importorskip("kerberos", reason="the extra testkerberos is not installed")
     inventory = tmp_path / "hosts.yml"
     inventory.write_text(
         "all:\n  hosts:\n    strange:\n      ansible_host: localhost\n"

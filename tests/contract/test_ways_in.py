@@ -459,13 +459,16 @@ def test_clocks_out_of_step_and_dead_kdcs_are_told_apart(
 def test_a_kept_connection_outlives_its_ticket(domain_labs: Labs, realm: Kdc) -> None:
     gateway = domain_labs.gateway("http", transport="kerberos", user="short")
     stats = domain_labs.server("http").stats
+    assert gateway.query("a", WQL) == [{"Name": "GAME-01"}]
+    connections, legs = stats["connections"], stats["auth_legs"]
     for _ in range(200):
         assert gateway.query("a", WQL) == [{"Name": "GAME-01"}]
-        if stats["connections"] > 1:
+        if stats["connections"] > connections:
             break
         threading.Event().wait(0.2)
     gateway.close()
-    assert stats["connections"] == stats["auth_legs"] == 2
+    assert stats["connections"] > connections
+    assert stats["auth_legs"] > legs
 
 
 @pytest.mark.kerberos
