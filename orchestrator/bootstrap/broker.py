@@ -119,6 +119,7 @@ class Broker:
             self.in_flight,
             self.settlers,
             settings.call_timeout,
+            timedelta(seconds=settings.reconcile_interval),
         )
         self.settle_sessions = SettleSessions(
             self.units, self.gateway, self.end_game, clock, retry, self.in_flight

@@ -24,6 +24,7 @@ from orchestrator.ports import (
 )
 from orchestrator.services.end_game import EndGame
 from orchestrator.services.in_flight import InFlight
+from orchestrator.services.pauses import Pauses
 from orchestrator.services.retry import Retry
 
 UNSETTLED = frozenset({SessionState.STARTING, SessionState.ENDING})
@@ -44,6 +45,8 @@ class Reconcile:
 
     ``launch_margin`` is how long after a game's ready timeout a launch may
     still be under way, in seconds: until then "nothing found" proves nothing.
+    A server that gives no answer is asked again after growing pauses, the first
+    of ``interval``: each call may leave a script at work on it.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Reconcile:
         in_flight: InFlight,
         executor: Executor,
         launch_margin: int = 30,
+        interval: timedelta = timedelta(seconds=5),
     ) -> None:
         self._units = units
         self._gateway = gateway
@@ -65,18 +69,32 @@ class Reconcile:
         self._in_flight = in_flight
         self._executor = executor
         self._launch_margin = launch_margin
+        self._pauses = Pauses(clock, interval)
 
     def __call__(self) -> Sequence[Settled]:
-        """Look at every unsettled session once; those that changed or could not be asked."""
+        """Look at every unsettled session once, but for those of servers that pause;
+        those that changed or could not be asked."""
         with self._units(read_only=True) as uow:
             open_sessions = uow.sessions.list(SessionQuery(states=UNSETTLED, limit=10_000))
             timeouts = {s.id: self._ready_timeout(uow, s) for s in open_sessions}
-        waiting = [s for s in open_sessions if s.id not in self._in_flight]
+        waiting = [
+            s
+            for s in open_sessions
+            if s.id not in self._in_flight and self._pauses.is_over(s.server)
+        ]
 
         def settle(session: Session) -> Settled | None:
             return self._settle(session, timeouts[session.id])
 
-        return [settled for settled in self._executor.map(settle, waiting) if settled]
+        results = self._executor.map(settle, waiting)
+        asked = [s.server for s in waiting]
+        silent = [
+            server
+            for server, settled in zip(asked, results, strict=True)
+            if settled is not None and settled.after is settled.before
+        ]
+        self._pauses.count(asked, silent)
+        return [settled for settled in results if settled]
 
     def _ready_timeout(self, uow: UnitOfWork, session: Session) -> int:
         try:

@@ -46,6 +46,9 @@ from orchestrator.transport.tracing import CallTrace, Listener
 from orchestrator.transport.wire import Traffic
 from orchestrator.transport.wql import CIMV2, Row, parse_datetime, query
 
+_READ_ONLY = frozenset({"Get-Launch", "Get-Load", "Read-File", "Test-RuntimeServer"})
+"""Scripts that change nothing: one whose call failed is ended, not left to finish."""
+
 _POLLS_PER_SERVER = 1
 _QUESTIONS = 2.5
 """A poll may take this many times as long as one of its questions."""
@@ -248,7 +251,7 @@ class WinrmGateway:
         """Close every shell and connection, and end the threads, in bounded time.
 
         Calls under way are cut off: each ends at once with what is known of it.
-        A script that is at work then is left to finish on its server.
+        A script that changes something then is left to finish on its server.
         """
         with self._lock:
             self._closed = True
@@ -293,6 +296,7 @@ class WinrmGateway:
                 Deadline.after(self._call_timeout + waits),
                 envelope.is_complete,
                 traffic,
+                changes=script not in _READ_ONLY,
             )
             return envelope.read_answer(completed, server, script)
 

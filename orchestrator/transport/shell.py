@@ -129,8 +129,12 @@ class CommandRunner:
         deadline: Deadline,
         is_answer: Callable[[bytes | bytearray], bool],
         traffic: Traffic,
+        *,
+        changes: bool = True,
     ) -> Completed:
         """Run it until it ends, or until what it wrote ``is_answer``.
+
+        A command that ``changes`` nothing need not be left to finish.
 
         Raises a ServerCallError whose ``outcome`` says whether the command may
         have had its whole input, and which keeps the output so far. A
@@ -158,7 +162,7 @@ class CommandRunner:
                 if self._may_ask_again(run, failed, deadline):
                     first = failed
                     continue
-            self._abandon(run, failed, deadline)
+            self._abandon(run, failed, deadline, changes)
             told = failed if first is None or failed.kind is DeadlineExceeded else first
             raise run.error(self._server, told)
 
@@ -362,11 +366,11 @@ class CommandRunner:
             log.warning("shell left to its idle timeout", shell=shell.id, reason=str(error))
             self._shells.forget(shell)
 
-    def _abandon(self, run: _Run, failed: Failed, deadline: Deadline) -> None:
+    def _abandon(self, run: _Run, failed: Failed, deadline: Deadline, changes: bool) -> None:
         """Close the shell of a call that failed, over whatever connection works.
 
-        Not where the script may be at work and only the connection broke:
-        closing the shell would kill it half-way, a task registered and a game
+        Not where the script may be changing something and only the connection
+        broke: closing the shell would kill it half-way, a task registered and a game
         not found. It is left to finish, and closed when the call's time is up.
         """
         if self._shells.has_lost:
@@ -375,7 +379,8 @@ class CommandRunner:
         if shell is None:
             return
         at_work = (
-            run.input_sent
+            changes
+            and run.input_sent
             and (run.input_accepted or failed.sent is not Sent.NO)
             and failed.fault not in _GONE
             and not deadline.passed

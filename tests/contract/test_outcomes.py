@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -20,11 +22,14 @@ from orchestrator.domain.errors import (
     CredentialsRefused,
     DeadlineExceeded,
     Outcome,
+    ProtocolViolation,
     ServerCallError,
     ServerUnreachable,
 )
 from orchestrator.domain.launch import LaunchOrder, LaunchReport
+from orchestrator.domain.mode import Mode
 from orchestrator.domain.server import Connection
+from orchestrator.domain.session import SessionState
 from orchestrator.lab import (
     DIALECTS,
     Dialect,
@@ -36,7 +41,16 @@ from orchestrator.lab import (
 )
 from orchestrator.lab.fleet import FREECIV
 from orchestrator.lab.windows import WindowsMachine
+from orchestrator.scheduler import ThreadExecutor
+from orchestrator.services.end_game import EndGame
+from orchestrator.services.in_flight import InFlight
+from orchestrator.services.reconcile import Reconcile
+from orchestrator.services.refused_ports import RefusedPorts
+from orchestrator.services.retry import Retry
+from orchestrator.services.start_game import StartGame, StartRequest
+from orchestrator.store import Store
 from orchestrator.transport import ScriptLibrary, WinrmGateway, shell
+from tests.fakes import FakeClock, FakeGateway, SequentialIds, fill, make_game, make_server
 from tests.waiting import waits_until
 
 USER, PASSWORD = "orchestrator", "密碼 pässword"
@@ -340,6 +354,67 @@ def test_shells_that_are_refused_are_waited_for(server: LabServer) -> None:
         assert found == [[]] * 40
         gateway.close()
         assert host.open_shells == []
+
+
+def test_scripts_that_only_read_leave_no_shell_where_their_answers_are_lost(
+    server: LabServer,
+) -> None:
+    gateway = gateway_to(server, 300.0)
+    server.faults.add(Fault("Receive", AFTER, times=None))
+    for number in range(3):
+        with pytest.raises(ConnectionLost):
+            gateway.find_launches("a", f"s-{number}")
+    assert waits_until(lambda: server.open_shells == [], 30)
+    gateway.close()
+
+
+def test_a_script_that_changes_something_is_left_to_finish(server: LabServer) -> None:
+    gateway = gateway_to(server, 300.0)
+    server.faults.add(Fault("Receive", AFTER, times=2))
+    with pytest.raises(ConnectionLost):
+        gateway.launch("a", ORDER)
+    (left,) = server.open_shells
+    assert waits_until(lambda: gateway.find_launches("a", "s-1"), 30)
+    assert left in server.open_shells
+    gateway.close()
+
+
+class LostAnswers(FakeGateway):
+    """Every launch may have come about, and nobody knows."""
+
+    def launch(self, server: str, order: LaunchOrder) -> LaunchReport:
+        raise ProtocolViolation("half an answer", server=server, outcome=UNKNOWN)
+
+
+def test_reconciling_six_sessions_of_a_server_that_hangs_asks_it_ever_more_seldom(
+    server: LabServer, tmp_path: Path
+) -> None:
+    gateway = gateway_to(server, 300.0, read_timeout=2)
+    server.faults.add(Fault("Receive", HANG, times=None))
+    store = Store(f"sqlite:///{tmp_path / 'store.sqlite3'}")
+    store.prepare()
+    fill(store, [make_server("a", slots=6)], [make_game()])
+    clock, flights, executor = FakeClock(), InFlight(), ThreadExecutor(6, "reconcile")
+    units, retry = store.unit_of_work, Retry(clock)
+    start = StartGame(
+        units, LostAnswers(), clock, SequentialIds(), retry, flights, RefusedPorts(clock)
+    )
+    for _ in range(6):
+        assert start(StartRequest("chess", Mode.PROCESS)).state is SessionState.STARTING
+    end = EndGame(units, gateway, clock, retry, flights)
+    reconcile = Reconcile(
+        units, gateway, end, clock, retry, flights, executor, interval=timedelta(seconds=5)
+    )
+    asked = []
+    for _ in range(8):
+        asked.append(len(reconcile()))
+        assert waits_until(lambda: server.open_shells == [], 30)
+        clock.advance(5)
+    # Pauses of 5, 10 and 20 s.
+    assert asked == [6, 6, 0, 6, 0, 0, 0, 6]
+    executor.close()
+    gateway.close()
+    store.close()
 
 
 def test_names_of_the_same_host_and_account_share_its_quota(server: LabServer) -> None:
