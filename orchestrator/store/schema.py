@@ -33,7 +33,9 @@ def current_revision(engine: Engine) -> str | None:
 
 
 def upgrade(engine: Engine, migrations: Path) -> None:
-    """To the newest revision, one process at a time."""
+    """To the newest revision, one process at a time; SchemaOutdated where a newer
+    version of the broker made the tables."""
+    _assert_known(engine, ScriptDirectory(str(migrations)))
     with _locked(engine) as connection:
         command.upgrade(_config(migrations, connection), "head")
 
@@ -46,10 +48,12 @@ def downgrade(engine: Engine, migrations: Path, revision: str) -> None:
 
 def prepare(engine: Engine, migrations: Path) -> None:
     """Create the tables of an empty database, or make sure that they fit."""
-    wanted = ScriptDirectory(str(migrations)).get_current_head()
+    scripts = ScriptDirectory(str(migrations))
+    wanted = scripts.get_current_head()
     found = current_revision(engine)
     if found == wanted:
         return
+    _assert_known(engine, scripts)
     with engine.connect() as connection:
         empty = not inspect(connection).get_table_names()
     if found is None and empty:
@@ -60,6 +64,17 @@ def prepare(engine: Engine, migrations: Path) -> None:
     raise SchemaOutdated(
         f"the database is at revision {found or 'unknown'}, this version needs {wanted}: "
         "make a copy of it, then run 'orchestrator db upgrade'"
+    )
+
+
+def _assert_known(engine: Engine, scripts: ScriptDirectory) -> None:
+    found = current_revision(engine)
+    if found is None or found in {each.revision for each in scripts.walk_revisions()}:
+        return
+    raise SchemaOutdated(
+        f"the database is at revision {found}, which this version "
+        f"({scripts.get_current_head()}) does not know: another version made it. Run that "
+        "version, or restore the copy that was made before its upgrade"
     )
 
 

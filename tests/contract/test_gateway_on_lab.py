@@ -33,8 +33,9 @@ from orchestrator.domain.server import Connection, SunshineLogin
 from orchestrator.lab import Fault, FaultKind, Lab, LabServer, Quotas, build_computer
 from orchestrator.lab.certificate import make_certificate
 from orchestrator.lab.fleet import FREECIV, NEVERBALL, SUPERTUX
-from orchestrator.lab.windows import WindowsMachine
-from orchestrator.lab.windows.programs import GameBehaviour, install_game
+from orchestrator.lab.windows import Computer, WindowsMachine
+from orchestrator.lab.windows.computer import Process
+from orchestrator.lab.windows.programs import EVENT_DRIVEN, GameBehaviour, install_game
 from orchestrator.transport import ScriptLibrary, WinrmGateway
 
 USER, PASSWORD = "orchestrator", "密碼 pässword"
@@ -201,6 +202,24 @@ def test_a_pid_that_belongs_to_another_process_now_is_not_touched(host: Host) ->
         host.gateway.stop("a", HOOKED.session_id, launch, 5)
     assert failed.value.code == "identity_mismatch"
     assert other.alive
+
+
+def test_a_launcher_with_the_pid_of_an_earlier_one_does_not_take_its_game(host: Host) -> None:
+    first = host.gateway.launch("a", HOOKED).launch
+    game = host.computer.process(first.pid)
+    assert game is not None
+    launch_program = host.computer.programs[EVENT_DRIVEN.lower()]
+
+    def reused(machine: Computer, launcher: Process) -> None:
+        game.parent_pid = launcher.pid
+        launch_program(machine, launcher)
+
+    host.computer.programs[EVENT_DRIVEN.lower()] = reused
+    for number in range(8):
+        order = replace(
+            HOOKED, session_id=f"s-{number}", stream_port=8610 + number, control_port=8650 + number
+        )
+        assert host.gateway.launch("a", order).launch.pid != first.pid
 
 
 def test_a_window_that_does_not_close_is_ended_by_force(host: Host) -> None:

@@ -72,9 +72,17 @@ def test_the_schema_can_be_taken_back_and_made_again(store: Store) -> None:
 
 def test_tables_of_another_version_are_refused_with_what_to_do(store: Store) -> None:
     with store._engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
     with pytest.raises(SchemaOutdated, match="orchestrator db upgrade"):
         store.prepare()
+
+
+def test_tables_of_a_newer_version_are_left_alone_and_it_is_said(store: Store) -> None:
+    with store._engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    for change in (store.prepare, store.upgrade):
+        with pytest.raises(SchemaOutdated, match="9999, which this version"):
+            change()
 
 
 def test_a_unit_that_is_not_committed_leaves_nothing(store: Store) -> None:

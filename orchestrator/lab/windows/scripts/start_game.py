@@ -214,7 +214,10 @@ class _Start:
             return [
                 p
                 for p in self.computer.processes()
-                if p.image.lower() == wanted and p.session_id != 0 and p.parent_pid == first.pid
+                if p.image.lower() == wanted
+                and p.session_id != 0
+                and p.parent_pid == first.pid
+                and p.created_at >= first.created_at
             ]
 
         self.run.wait_until(lambda: bool(candidates()) or not first.alive, _APPEARS)
