@@ -348,7 +348,7 @@ def test_shells_that_are_refused_are_waited_for(server: LabServer) -> None:
     machine = WindowsMachine(build_computer("FEW"))
     few = Quotas(shells_per_user=2, operations_per_user=5)
     with LabServer(machine, {USER: PASSWORD}, dialect="2008r2", quotas=few) as host:
-        gateway = gateway_to(host, 200.0)
+        gateway = gateway_to(host, 30.0)
         with ThreadPoolExecutor(8) as pool:
             found = list(pool.map(lambda _: gateway.find_launches("a"), range(40)))
         assert found == [[]] * 40
