@@ -225,10 +225,11 @@ class CommandRunner:
         if run.command_id is None:
             run.shell = self._shells.acquire(connection, deadline)
         while run.command_id is None:
+            closed = self._shells.closed
             try:
                 self._command(connection, run, command, arguments, deadline)
             except RequestFailed as error:
-                if not self._has_made_room(connection, error.failed, deadline):
+                if not self._has_made_room(connection, error.failed, closed, deadline):
                     raise
         self._send_input(connection, run, stdin, deadline)
         run.input_accepted = True
@@ -241,14 +242,14 @@ class CommandRunner:
         return failed.fault is not None and failed.reusable
 
     def _has_made_room(
-        self, connection: KeptConnection, failed: Failed, deadline: Deadline
+        self, connection: KeptConnection, failed: Failed, closed: int, deadline: Deadline
     ) -> bool:
         """A command refused in a new shell: others of the account hold the operations."""
         if failed.kind is not QuotaExceeded or deadline.passed:
             return False
         self._shells.operations_exhausted()
         made = self._shells.reclaim(connection, deadline)
-        return made > 0 or self._shells.wait_for_operations(deadline)
+        return made > 0 or self._shells.wait_for_operations(closed, deadline)
 
     def _command(
         self,

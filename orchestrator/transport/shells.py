@@ -161,13 +161,22 @@ class Shells:
             limits.believed_until = self._clock() + _BELIEVED_SECONDS
         log.info("operations are used up", host=self._host, limit=limits.operations)
 
-    def wait_for_operations(self, deadline: Deadline) -> bool:
-        """Whether others of ours gave some back in time."""
+    @property
+    def closed(self) -> int:
+        """How many were closed so far."""
+        return self._books.closed
+
+    def wait_for_operations(self, before: int, deadline: Deadline) -> bool:
+        """Whether others of ours gave some back in time, since ``closed`` was
+        ``before``: it may have been while the refusal was on its way."""
         with self._changed:
+
+            def given_back() -> bool:
+                return self._books.closed != before
+
             # Not until there are fewer: others would take them each time.
-            before = self._books.closed
-            return self._operations() > 0 and self._changed.wait_for(
-                lambda: self._books.closed != before, deadline.remaining
+            return given_back() or (
+                self._operations() > 0 and self._changed.wait_for(given_back, deadline.remaining)
             )
 
     def take_expired(self) -> list[Shell]:
@@ -199,10 +208,10 @@ class Shells:
             idle, self._books.idle = self._books.idle, []
         closed = 0
         for shell in idle:
-            self.forget(shell)
             with contextlib.suppress(RequestFailed, OperationTimedOut):
                 _close(connection, shell.id, deadline)
                 closed += 1
+            self.forget(shell)
         return closed + self.sweep(connection, deadline)
 
     def sweep(self, connection: KeptConnection, deadline: Deadline) -> int:

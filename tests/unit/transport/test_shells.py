@@ -320,3 +320,29 @@ def test_each_shell_has_another_idle_time_out(shells: Shells) -> None:
     opened(shells, host, 20)
     assert len({idle for _, idle, _, _ in host.open.values()}) == 20
     assert module.IDLE_SECONDS.start > 180
+
+
+def test_what_was_given_back_while_a_refusal_was_on_its_way_counts() -> None:
+    host, shells = Host(), Shells("host")
+    other = shells.acquire(host, Deadline.after(9))  # type: ignore[arg-type]
+    other.commands = 5
+    before = shells.closed
+    shells.delete(host, other, Deadline.after(9))  # type: ignore[arg-type]
+    assert shells.wait_for_operations(before, Deadline.after(0))
+    assert not shells.wait_for_operations(shells.closed, Deadline.after(0))
+
+
+def test_a_shell_counts_until_its_server_has_closed_it() -> None:
+    counted: list[int] = []
+
+    class Watched(Host):
+        def call(self, deadline: Deadline, what: str, *args: Any, **options: Any) -> str:
+            if what == "close_shell":
+                counted.append(shells.closed)
+            return super().call(deadline, what, *args, **options)
+
+    host, shells = Watched(), Shells("host")
+    shell = shells.acquire(host, Deadline.after(9))  # type: ignore[arg-type]
+    assert shells.give_back(shell)
+    shells.reclaim(host, Deadline.after(9))  # type: ignore[arg-type]
+    assert (counted, shells.closed) == ([0], 1)
