@@ -207,32 +207,30 @@ class CommandRunner:
         stdin: bytes,
         deadline: Deadline,
     ) -> None:
-        kept = self._shells.take()
-        if kept is not None:
-            run.shell = kept
-            try:
-                self._command(connection, run, command, arguments, deadline)
-            except RequestFailed as error:
-                # The command reads its input first, so that it had no effect.
-                if not self._is_worn_out(error.failed):
-                    raise
-                if error.failed.fault == INVALID_SELECTORS:
-                    self._shells.forget(kept)
-                else:
-                    with contextlib.suppress(RequestFailed, OperationTimedOut):
-                        self._shells.delete(connection, kept, deadline)
-                run.shell = None
-        if run.command_id is None:
-            run.shell = self._shells.acquire(connection, deadline)
         while run.command_id is None:
+            if run.shell is None:
+                run.shell = self._shells.acquire(connection, deadline)
             closed = self._shells.closed
             try:
                 self._command(connection, run, command, arguments, deadline)
             except RequestFailed as error:
-                if not self._has_made_room(connection, error.failed, closed, deadline):
+                # The command reads its input first, so that it had no effect.
+                if run.shell.commands and self._is_worn_out(error.failed):
+                    # Never waited with: two that hold operations would wait for each other.
+                    self._discard(connection, run.shell, error.failed, deadline)
+                    run.shell = None
+                elif not self._has_made_room(connection, error.failed, closed, deadline):
                     raise
         self._send_input(connection, run, stdin, deadline)
         run.input_accepted = True
+
+    def _discard(
+        self, connection: KeptConnection, kept: Shell, failed: Failed, deadline: Deadline
+    ) -> None:
+        if failed.fault != INVALID_SELECTORS:
+            with contextlib.suppress(RequestFailed, OperationTimedOut):
+                self._shells.delete(connection, kept, deadline)
+        self._shells.forget(kept)
 
     def _is_worn_out(self, failed: Failed) -> bool:
         """Whether a fault says that the kept shell is gone, ending, or used up."""
@@ -259,11 +257,18 @@ class CommandRunner:
         arguments: list[str],
         deadline: Deadline,
     ) -> None:
-        assert run.shell is not None
-        run.command_id = connection.call(
-            deadline, "run_command", run.shell.id, command, arguments, console_mode_stdin=False
-        )
-        run.shell.commands += 1
+        shell = run.shell
+        assert shell is not None
+        shell.commands += 1
+        try:
+            run.command_id = connection.call(
+                deadline, "run_command", shell.id, command, arguments, console_mode_stdin=False
+            )
+        except RequestFailed as error:
+            if error.failed.sent is Sent.ANSWERED:
+                # Refused, it took no operation.
+                shell.commands -= 1
+            raise
 
     def _send_input(
         self, connection: KeptConnection, run: _Run, stdin: bytes, deadline: Deadline

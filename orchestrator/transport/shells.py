@@ -104,11 +104,6 @@ class Shells:
         """Whether a shell may be open whose id we never learnt."""
         return bool(self._books.lost)
 
-    def take(self) -> Shell | None:
-        """One that was used before, or None."""
-        with self._changed:
-            return self._take()
-
     def acquire(self, connection: KeptConnection, deadline: Deadline) -> Shell:
         """A new one, or one that comes free where the account may have no more.
 
@@ -119,12 +114,14 @@ class Shells:
             shell = self._wait_for_room(deadline)
             if shell is not None:
                 return shell
+            before = self.closed
             try:
                 return self._open(connection, deadline)
             except RequestFailed as error:
                 if error.failed.kind is not QuotaExceeded or deadline.passed:
                     raise
-                if not self.reclaim(connection, deadline) and not self._wait_for_change(deadline):
+                made = self.reclaim(connection, deadline)
+                if not made and not self._wait_for_change(before, deadline):
                     raise
 
     def give_back(self, shell: Shell) -> bool:
@@ -303,15 +300,16 @@ class Shells:
         with self._changed:
             self._books.lost.append((idle, began))
 
-    def _wait_for_change(self, deadline: Deadline) -> bool:
-        """A shell of ours comes back or is closed, or a moment passes in which
-        somebody else's may have been. False where none of ours is open."""
+    def _wait_for_change(self, before: int, deadline: Deadline) -> bool:
+        """A shell of ours comes back or is closed, since ``closed`` was ``before``,
+        or a moment passes in which somebody else's may have been. False where
+        none of ours was in the way."""
         with self._changed:
-            if not self._books.open:
+            books = self._books
+            if not books.open and not books.opening and books.closed == before:
                 return False
-            before = self._books.closed
             self._changed.wait_for(
-                lambda: self._books.idle or self._books.closed != before,
+                lambda: books.idle or books.closed != before,
                 min(_ASK_AGAIN_SECONDS, deadline.remaining),
             )
         return True
