@@ -126,6 +126,10 @@ class LabServer:
     ) -> None:
         self.stop()
 
+    def end_shells(self) -> None:
+        """End every shell, as a restart of the WinRM service does."""
+        self._shells.end()
+
     @property
     def open_shells(self) -> list[str]:
         """Ids of shells that nobody has deleted."""

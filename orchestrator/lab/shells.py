@@ -99,8 +99,12 @@ class Shells:
                 shell.used_at -= seconds
 
     def stop(self) -> None:
-        """End every shell and every waiting Receive."""
+        """End every shell and every waiting Receive, for good."""
         self._stopping.set()
+        self.end()
+
+    def end(self) -> None:
+        """End every shell, as a restart of the WinRM service does."""
         with self._lock:
             shells, self._shells = list(self._shells.values()), {}
         for shell in shells:

@@ -356,6 +356,23 @@ def test_shells_that_are_refused_are_waited_for(server: LabServer) -> None:
         assert host.open_shells == []
 
 
+def test_kept_shells_that_the_server_ended_are_replaced_however_many(server: LabServer) -> None:
+    gateway = gateway_to(server, 30.0)
+    together = threading.Barrier(2, timeout=30)
+
+    def call(number: int) -> object:
+        together.wait()
+        return gateway.find_launches("a", f"s-{number}")
+
+    with ThreadPoolExecutor(2) as pool:
+        while len(server.open_shells) < 2:
+            list(pool.map(call, range(2)))
+    server.end_shells()
+    assert gateway.find_launches("a") == []
+    assert len(server.open_shells) == 1
+    gateway.close()
+
+
 def test_scripts_that_only_read_leave_no_shell_where_their_answers_are_lost(
     server: LabServer,
 ) -> None:
