@@ -16,9 +16,10 @@ def _setting(
     text: str,
     *,
     minimum: int | None = None,
+    maximum: int | None = None,
     choices: tuple[str, ...] | None = None,
 ) -> Any:
-    metadata = {"help": text, "minimum": minimum, "choices": choices}
+    metadata = {"help": text, "minimum": minimum, "maximum": maximum, "choices": choices}
     return field(default=default, metadata=metadata)
 
 
@@ -37,7 +38,7 @@ class Settings:
         "Database URL: sqlite:///FILE or mysql+pymysql://USER:PASSWORD@HOST/NAME.",
     )
     host: str = _setting("127.0.0.1", "Address to listen on; 0.0.0.0 for every interface.")
-    port: int = _setting(5000, "Port to listen on.", minimum=0)
+    port: int = _setting(5000, "Port to listen on.", minimum=0, maximum=65535)
     threads: int = _setting(
         64, "Requests answered at once; a start holds one until its game is ready.", minimum=1
     )
@@ -118,6 +119,7 @@ class Option:
     default: object
     help: str
     minimum: int | None
+    maximum: int | None
     choices: tuple[str, ...] | None
 
     @property
@@ -140,6 +142,7 @@ SETTINGS: dict[str, Option] = {
         default=None if f.default is MISSING else f.default,
         help=f.metadata["help"],
         minimum=f.metadata["minimum"],
+        maximum=f.metadata["maximum"],
         choices=f.metadata["choices"],
     )
     for f in fields(Settings)

@@ -217,6 +217,12 @@ def event_json(event: Event) -> dict[str, Any]:
     }
 
 
+_PLAIN = {
+    "missing": "is missing",
+    "extra_forbidden": "there is no such field; /openapi.json lists those there are",
+}
+
+
 def field_problems(error: ValidationError) -> Sequence[FieldProblem]:
     """Pydantic's findings, each with its dotted path."""
     return [
@@ -228,6 +234,7 @@ def field_problems(error: ValidationError) -> Sequence[FieldProblem]:
 def _field_problem(path: tuple[int | str, ...], kind: str, message: str) -> FieldProblem:
     if not path and kind == "model_type":
         return FieldProblem("body", "must be a JSON object")
+    message = _PLAIN.get(kind, message)
     if path[-1:] == ("[key]",):
         key = path[-2]
         return FieldProblem(".".join(map(str, path[:-2])), f"the name {key!r}: {message}")

@@ -48,7 +48,7 @@ def _click_option(option: Option) -> Callable[[Command], Command]:
     if option.choices:
         kind = click.Choice(option.choices)
     elif option.kind is int:
-        kind = click.IntRange(min=option.minimum)
+        kind = click.IntRange(min=option.minimum, max=option.maximum)
     elif option.kind is str:
         kind = click.STRING
     else:

@@ -168,6 +168,9 @@ def _parse(url: str) -> URL:
         raise _bad_url("cannot be read") from None
     backend = parsed.get_backend_name()
     if backend == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            # Each connection would have a database of its own, lost at its end.
+            raise _bad_url("names no file")
         return parsed
     if backend in {"mysql", "mariadb"}:
         return parsed.set(drivername="mysql+pymysql").update_query_dict({"charset": "utf8mb4"})

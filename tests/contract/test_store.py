@@ -85,6 +85,12 @@ def test_tables_of_a_newer_version_are_left_alone_and_it_is_said(store: Store) -
             change()
 
 
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
+def test_a_database_without_a_file_is_refused(url: str) -> None:
+    with pytest.raises(OrchestratorError, match="names no file: write sqlite:///FILE"):
+        Store(url)
+
+
 def test_a_unit_that_is_not_committed_leaves_nothing(store: Store) -> None:
     with store.unit_of_work() as uow:
         uow.games.add(make_game())

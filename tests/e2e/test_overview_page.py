@@ -70,7 +70,7 @@ def test_servers_and_sessions_are_shown_to_whom_has_a_token(
     browser.get(f"{house.url}/#token={house.token}")
     browser.refresh()
     text = shown(browser, session["rtsp_url"])
-    assert "3 of 3 servers up · 1 sessions running" in text
+    assert "3 of 3 servers up · 1 session running" in text
     for server in ("game-01", "game-02", "game-03"):
         assert server in text
     assert session["id"] in text

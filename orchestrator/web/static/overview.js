@@ -98,7 +98,8 @@ function show(servers, sessions) {
   byId("sessions").replaceChildren(...rows);
   const up = servers.filter((server) => server.health === "up").length;
   const running = sessions.filter((session) => session.state === "running").length;
-  byId("summary").textContent = `${up} of ${servers.length} servers up · ${running} sessions running`;
+  byId("summary").textContent =
+    `${up} of ${servers.length} servers up · ${running} session${running === 1 ? "" : "s"} running`;
   byId("content").hidden = false;
   byId("sign-in").hidden = true;
   byId("trouble").hidden = true;

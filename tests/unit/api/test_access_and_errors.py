@@ -179,6 +179,15 @@ def test_a_wrong_field_is_422_and_named(desk: Desk, path: str, body: Any, field:
     assert field in [error["field"] for error in answer.json["errors"]], answer.text
 
 
+def test_a_misspelt_field_is_told_in_plain_words(desk: Desk) -> None:
+    errors_told = desk.post("/start_game", {"gameID": "chess", "executemode": "process"}).json[
+        "errors"
+    ]
+    told = {error["field"]: error["message"] for error in errors_told}
+    assert told["excutemode"] == "is missing"
+    assert told["executemode"].startswith("there is no such field")
+
+
 @pytest.mark.parametrize(
     ("options", "status"),
     [
