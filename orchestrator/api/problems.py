@@ -50,6 +50,8 @@ STATUS: Mapping[str, int] = {
     "query_rejected": 502,
     "server_unreachable": 502,
     "tls_untrusted": 502,
+    "database_missing": 503,
+    "database_unusable": 503,
     "quota_exceeded": 503,
     "schema_outdated": 503,
     "server_busy": 503,

@@ -196,9 +196,10 @@ class Broker:
             __version__,
         )
 
-    def prepare_store(self) -> None:
-        """Make an empty database ours; a clear error where its schema is another version's."""
-        self.store.prepare()
+    def prepare_store(self, *, create: bool = True) -> bool:
+        """Make an empty database ours, or refuse it where ``create`` is false; a clear
+        error where its schema is another version's. Whether it was made ours."""
+        return self.store.prepare(create=create)
 
     def synchronise(self) -> None:
         """Take the inventory over into the store."""

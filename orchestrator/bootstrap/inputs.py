@@ -7,15 +7,16 @@ import sys
 from pathlib import Path
 
 from orchestrator.config import Settings
-from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.errors import InventoryMissing
 from orchestrator.inventory import Inventory, load_inventory
 
 
 def read_inventory(settings: Settings) -> Inventory:
     """The inventory that the settings name; InventoryError with all that is wrong."""
     if settings.inventory is None:
-        raise OrchestratorError(
-            "no inventory: name one with --inventory PATH or ORCHESTRATOR_INVENTORY"
+        raise InventoryMissing(
+            "no inventory is named, so there are no servers to call: write --inventory PATH or "
+            "set ORCHESTRATOR_INVENTORY; 'orchestrator lab' writes one of simulated servers"
         )
     return load_inventory(
         settings.inventory,

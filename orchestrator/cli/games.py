@@ -55,7 +55,7 @@ def add(file: TextIO, as_json: bool, **options: Any) -> None:
         problem = FieldProblem(file.name, f"is not JSON: {error}")
         raise InvalidRequest([problem]) from error
     game = parse_game(body)
-    with open_broker(options) as broker:
+    with open_broker(options, creates=True) as broker:
         stored, added = broker.add_game(game)
     if as_json:
         print_json(game_json(stored))

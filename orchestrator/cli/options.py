@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import structlog
 
 from orchestrator.bootstrap import Broker, read_inventory
 from orchestrator.cli.logs import set_up_logging
 from orchestrator.config import SETTINGS, Option, Settings
+
+log = structlog.get_logger(__name__)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -87,15 +90,21 @@ json_option = click.option(
 
 
 @contextmanager
-def open_broker(options: Mapping[str, Any], *, calls_servers: bool = False) -> Iterator[Broker]:
+def open_broker(
+    options: Mapping[str, Any], *, calls_servers: bool = False, creates: bool = False
+) -> Iterator[Broker]:
     """A broker on the named database, its schema ready.
 
-    With ``calls_servers`` the inventory is read and taken over first.
+    The database must be there: one made in passing, because a command was run in
+    the wrong folder, would show a fleet without a server. Only commands that begin
+    a fleet say ``creates``. With ``calls_servers`` the inventory is read and taken
+    over first.
     """
     settings = Settings(**options)
     set_up_logging(settings.log_level, settings.log_format)
     inventory = read_inventory(settings) if calls_servers else None
     with Broker(settings, inventory) as broker:
-        broker.prepare_store()
+        if broker.prepare_store(create=creates):
+            log.info("database made", database=str(broker.store.place))
         broker.synchronise()
         yield broker

@@ -12,11 +12,23 @@ import click
 from orchestrator.api.routes_reports import head_json, period_of, report_json
 from orchestrator.cli.options import STORE, json_option, open_broker, settings_options
 from orchestrator.cli.output import print_json, print_table
-from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.errors import InvalidSetting, OrchestratorError
 from orchestrator.domain.report import Delivery, KeptReport, Language
 
 _MAKING = (*STORE, "timezone", "report_language", "report_targets")
 _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
+
+
+class NotSent(OrchestratorError):
+    """A target did not take the report."""
+
+    code = "report_not_sent"
+
+
+class NotWritten(OrchestratorError):
+    """The file that was asked for cannot be written."""
+
+    code = "file_not_written"
 
 
 @click.group()
@@ -81,13 +93,13 @@ def run(
     """Make a report now, keep it and print it."""
     with open_broker(options) as broker:
         if send and not broker.notifier.targets():
-            raise OrchestratorError("--send needs --report-targets FILE")
+            raise InvalidSetting("--send needs --report-targets FILE")
         period = period_of(_aware(since), _aware(until), days, broker.clock.now())
         kept = broker.reports.run(period, Language(options["report_language"]), send)
     _show(kept, outputs, as_json)
     unsent = [each for each in kept.head.deliveries if each.sent_at is None]
     if unsent:
-        raise OrchestratorError("; ".join(_unsent(each) for each in unsent))
+        raise NotSent("; ".join(_unsent(each) for each in unsent))
 
 
 @report.command("list")
@@ -152,7 +164,7 @@ def _write(path: Path, kept: KeptReport) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise OrchestratorError(f"{path} cannot be written: {error.strerror}") from None
+        raise NotWritten(f"{path} cannot be written: {error.strerror}") from None
 
 
 def _aware(at: datetime | None) -> datetime | None:

@@ -29,7 +29,10 @@ def serve(**options: Any) -> None:
     go on running on their servers.
     """
     allow_many_connections()
-    with stop_signals() as stopped, open_broker(options, calls_servers=True) as broker:
+    with (
+        stop_signals() as stopped,
+        open_broker(options, calls_servers=True, creates=True) as broker,
+    ):
         server = BrokerServer(broker)
         try:
             server.start(lambda step: log.info(step))

@@ -49,7 +49,7 @@ def check(names: tuple[str, ...], as_json: bool, **options: Any) -> None:
     Polls each server and runs Test-RuntimeServer there: rights, quotas, the
     desktop, GamingAnywhere, counters, ports, disk and clock.
     """
-    with open_broker(options, calls_servers=True) as broker:
+    with open_broker(options, calls_servers=True, creates=True) as broker:
         with broker.units(read_only=True) as uow:
             records = {r.server.name: r for r in uow.servers.list() if r.present}
             for name in names:

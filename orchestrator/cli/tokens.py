@@ -12,6 +12,12 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.token import Role, Token
 
 
+class UnknownToken(OrchestratorError):
+    """No token has that id."""
+
+    code = "unknown_token"
+
+
 @click.group()
 def tokens() -> None:
     """Make, list and revoke bearer tokens."""
@@ -37,7 +43,7 @@ def tokens() -> None:
 @json_option
 def create(role: str, name: str, as_json: bool, **options: Any) -> None:
     """Make a token and print it. It is shown this once: only its hash is stored."""
-    with open_broker(options) as broker:
+    with open_broker(options, creates=True) as broker:
         token, text = broker.tokens.create(Role(role), name)
     if as_json:
         print_json({**_as_json(token), "token": text})
@@ -70,7 +76,7 @@ def revoke(token_id: str, as_json: bool, **options: Any) -> None:
     """Make a token useless, at once."""
     with open_broker(options) as broker:
         if not broker.tokens.revoke(token_id):
-            raise OrchestratorError(f"no token {token_id}; see 'orchestrator tokens list'")
+            raise UnknownToken(f"no token {token_id}; see 'orchestrator tokens list'")
     if as_json:
         print_json({"id": token_id, "revoked": True})
     else:

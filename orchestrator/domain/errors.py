@@ -20,7 +20,11 @@
     │   ├── SessionConflict              session_conflict
     │   └── StaleVersion                 stale_version
     ├── NoCapacity                       no_capacity          retryable
+    ├── InvalidSetting                   invalid_setting      of the command line
+    ├── InventoryMissing                 inventory_missing
     ├── StoreUnavailable                 store_unavailable    retryable
+    ├── DatabaseMissing                  database_missing
+    ├── DatabaseUnusable                 database_unusable
     ├── SchemaOutdated                   schema_outdated
     ├── ServerCallError                  a call to a Windows server failed;
     │   │                                `outcome` says whether it ran there
@@ -198,11 +202,35 @@ class NoCapacity(OrchestratorError):
         self.retry_after = retry_after
 
 
+class InvalidSetting(OrchestratorError):
+    """An option, or its variable, cannot be used as it is."""
+
+    code = "invalid_setting"
+
+
+class InventoryMissing(OrchestratorError):
+    """A command that calls servers was told of no inventory."""
+
+    code = "inventory_missing"
+
+
 class StoreUnavailable(OrchestratorError):
     """The database does not answer."""
 
     code = "store_unavailable"
     retryable = True
+
+
+class DatabaseMissing(OrchestratorError):
+    """There is no database at the named place, or not a table in it."""
+
+    code = "database_missing"
+
+
+class DatabaseUnusable(OrchestratorError):
+    """What is at the named place cannot be opened, written or read as a database."""
+
+    code = "database_unusable"
 
 
 class SchemaOutdated(OrchestratorError):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.errors import InvalidSetting
 from orchestrator.ports import Message
 
 _MAIL = frozenset(
@@ -31,7 +31,7 @@ def read_targets(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise OrchestratorError(f"the report targets {path} cannot be read: {error}") from None
+        raise InvalidSetting(f"the report targets {path} cannot be read: {error}") from None
     return [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
 
 
@@ -51,7 +51,7 @@ class AppriseNotifier:
             service: Any = apprise.Apprise.instantiate(url, suppress_exceptions=True)
             if service is None:
                 scheme = url.partition(":")[0]
-                raise OrchestratorError(
+                raise InvalidSetting(
                     f"report target {number} ({scheme}:…) is not a URL that Apprise knows"
                 )
             self._services[f"{number} {service.url(privacy=True).partition('?')[0]}"] = service

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from orchestrator.domain.availability import Span
-from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.errors import InvalidSetting
 from orchestrator.domain.maintenance import parse_cron
 from orchestrator.domain.report import (
     Delivery,
@@ -56,18 +56,18 @@ class Plan:
 
 
 def plan(cron: str, timezone: str, language: str, keep_days: int) -> Plan:
-    """A plan from settings; OrchestratorError says what is wrong with them."""
+    """A plan from settings; InvalidSetting says what is wrong with them."""
     try:
         ZoneInfo(timezone)
     except (KeyError, OSError, ValueError):
-        raise OrchestratorError(
+        raise InvalidSetting(
             f"there is no time zone {timezone!r}: write one such as Asia/Taipei or UTC"
         ) from None
     try:
         if cron:
             parse_cron(cron)
     except ValueError as error:
-        raise OrchestratorError(f"--report-cron {cron!r}: {error}") from None
+        raise InvalidSetting(f"--report-cron {cron!r}: {error}") from None
     return Plan(cron, timezone, Language(language), timedelta(days=keep_days))
 
 

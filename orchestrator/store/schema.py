@@ -32,6 +32,12 @@ def current_revision(engine: Engine) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
+def is_empty(engine: Engine) -> bool:
+    """Whether there is no table at all, neither ours nor anybody's."""
+    with engine.connect() as connection:
+        return not inspect(connection).get_table_names()
+
+
 def upgrade(engine: Engine, migrations: Path) -> None:
     """To the newest revision, one process at a time; SchemaOutdated where a newer
     version of the broker made the tables."""
@@ -54,9 +60,7 @@ def prepare(engine: Engine, migrations: Path) -> None:
     if found == wanted:
         return
     _assert_known(engine, scripts)
-    with engine.connect() as connection:
-        empty = not inspect(connection).get_table_names()
-    if found is None and empty:
+    if found is None and is_empty(engine):
         upgrade(engine, migrations)
         return
     if current_revision(engine) == wanted:

@@ -9,24 +9,23 @@ MySQL rows are locked as they are written and the version columns decide.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from orchestrator.domain.errors import Contention, OrchestratorError, StoreUnavailable
 from orchestrator.store import repositories, schema
 from orchestrator.store.health_repository import HealthHistory
 from orchestrator.store.history_repository import History
+from orchestrator.store.place import Place, place_of
 from orchestrator.store.report_repository import Reports
 from orchestrator.store.session_repository import Sessions
-
-_CONTENDED = frozenset({1020, 1205, 1213})
-"""MariaDB: record changed since it was read, lock wait timeout, deadlock."""
 
 _BUSY_MILLISECONDS = 30_000
 
@@ -35,32 +34,40 @@ class Store:
     """A database of ours; ``unit_of_work`` is the UnitOfWorkFactory port."""
 
     def __init__(self, url: str, *, pool_size: int = 10, migrations: Path | None = None) -> None:
-        self._url = _parse(url)
-        self._engine = _engine(self._url, pool_size)
+        self.place = place_of(url)
+        self._engine = _engine(self.place.url, pool_size)
         self._migrations = migrations or schema.default_migrations()
 
     def unit_of_work(self, *, read_only: bool = False) -> SqlUnitOfWork:
         """A unit of work, not entered yet."""
-        return SqlUnitOfWork(self._engine, read_only)
+        return SqlUnitOfWork(self._engine, self.place, read_only)
 
-    def prepare(self) -> None:
-        """Create the tables of an empty database; SchemaOutdated for another version's."""
-        with _translated():
+    def prepare(self, *, create: bool = True) -> bool:
+        """Make sure that the tables are this version's; SchemaOutdated where they are
+        another's. Whether they were created, as those of an empty database are; where
+        ``create`` is false that is DatabaseMissing, and nothing is made."""
+        if not create and not self.place.is_there():
+            raise self.place.missing()
+        with _translated(self.place):
+            empty = schema.is_empty(self._engine)
+            if empty and not create:
+                raise self.place.missing("there are no tables in the database at")
             schema.prepare(self._engine, self._migrations)
+        return empty
 
     def upgrade(self) -> None:
         """Bring the tables to this version; several processes may do it at once."""
-        with _translated():
+        with _translated(self.place):
             schema.upgrade(self._engine, self._migrations)
 
     def revision(self) -> str | None:
         """The tables' revision; None for an empty database."""
-        with _translated():
+        with _translated(self.place):
             return schema.current_revision(self._engine)
 
     def ping(self) -> None:
         """StoreUnavailable where the database does not answer."""
-        with _translated(), self._engine.connect() as connection:
+        with _translated(self.place), self._engine.connect() as connection:
             connection.execute(text("SELECT 1"))
 
     def connections_in_use(self) -> int:
@@ -87,13 +94,14 @@ class SqlUnitOfWork:
     health: HealthHistory
     reports: Reports
 
-    def __init__(self, engine: Engine, read_only: bool) -> None:
+    def __init__(self, engine: Engine, place: Place, read_only: bool) -> None:
         self._engine = engine
+        self._place = place
         self._read_only = read_only
         self._connection: Connection | None = None
 
     def __enter__(self) -> Self:
-        with _translated():
+        with _translated(self._place):
             connection = self._engine.connect()
             try:
                 if not self._read_only:
@@ -122,65 +130,25 @@ class SqlUnitOfWork:
     ) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with _translated():
+            with _translated(self._place):
                 connection.close()
         if isinstance(error, SQLAlchemyError):
-            raise translate(error) from error
+            raise self._place.translate(error) from error
 
     def commit(self) -> None:
         """Make the transaction's changes lasting."""
         assert self._connection is not None, "commit outside the unit of work"
-        with _translated():
+        with _translated(self._place):
             self._connection.commit()
 
 
-class _translated:  # noqa: N801 - reads as a statement
+@contextmanager
+def _translated(place: Place) -> Iterator[None]:
     """Turns the database's errors into ours."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if isinstance(error, SQLAlchemyError):
-            raise translate(error) from error
-
-
-def translate(error: SQLAlchemyError) -> OrchestratorError:
-    """Contention where another transaction got in the way, else StoreUnavailable."""
-    cause = error.orig if isinstance(error, DBAPIError) else None
-    if isinstance(cause, sqlite3.OperationalError) and "locked" in str(cause):
-        return Contention(f"the database is busy: {cause}")
-    code = cause.args[0] if cause is not None and cause.args else None
-    if code in _CONTENDED:
-        return Contention(f"another transaction was faster: {cause}")
-    return StoreUnavailable(f"the database does not work: {cause or error}")
-
-
-def _parse(url: str) -> URL:
     try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise _bad_url("cannot be read") from None
-    backend = parsed.get_backend_name()
-    if backend == "sqlite":
-        if not parsed.database or parsed.database == ":memory:":
-            # Each connection would have a database of its own, lost at its end.
-            raise _bad_url("names no file")
-        return parsed
-    if backend in {"mysql", "mariadb"}:
-        return parsed.set(drivername="mysql+pymysql").update_query_dict({"charset": "utf8mb4"})
-    raise _bad_url(f"names {backend}, which is not supported")
-
-
-def _bad_url(what: str) -> OrchestratorError:
-    return OrchestratorError(
-        f"the database URL {what}: write sqlite:///FILE or mysql+pymysql://USER:PASSWORD@HOST/NAME"
-    )
+        yield
+    except SQLAlchemyError as error:
+        raise place.translate(error) from error
 
 
 def _engine(url: URL, pool_size: int) -> Engine:

@@ -14,7 +14,7 @@ from orchestrator.api.access import ROLES
 from orchestrator.api.problems import STATUS
 from orchestrator.cli.root import main
 from orchestrator.config import SETTINGS
-from orchestrator.domain.errors import ScriptFailed, ServerCallError
+from orchestrator.domain.errors import OrchestratorError, ScriptFailed, ServerCallError
 from orchestrator.placement import strategy_names
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,6 +91,18 @@ def test_every_error_code_is_documented_with_its_status() -> None:
         if len(row) == 3 and row[1].isdigit()
     }
     assert documented == dict(STATUS)
+
+
+def _codes(kind: type[OrchestratorError]) -> set[str]:
+    ours = {kind.code} if kind.__module__.startswith("orchestrator.") else set()
+    return ours.union(*(_codes(each) for each in kind.__subclasses__()))
+
+
+def test_every_code_that_only_the_command_line_has_is_documented() -> None:
+    documented = {
+        row[0].strip("`") for row in rows("cli.md") if re.fullmatch("`[a-z]+_[a-z_]+`", row[0])
+    }
+    assert documented == _codes(OrchestratorError) - set(STATUS) - {OrchestratorError.code}
 
 
 def test_every_strategy_is_named_in_the_settings() -> None:
