@@ -36,6 +36,8 @@ ROLES: Mapping[str, Role | None] = {
     "GET /api/v1/games": Role.VIEWER,
     "POST /api/v1/games": Role.PORTAL,
     "GET /api/v1/games/<string:game_id>": Role.VIEWER,
+    "PUT /api/v1/games/<string:game_id>": Role.PORTAL,
+    "DELETE /api/v1/games/<string:game_id>": Role.PORTAL,
     "POST /api/v1/placements": Role.VIEWER,
     "GET /api/v1/events": Role.VIEWER,
     "GET /api/v1/reports": Role.VIEWER,

@@ -16,7 +16,14 @@ from flask_openapi3 import Info, OpenAPI
 from pydantic import ValidationError
 from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
 
-from orchestrator.api import problems, routes_history, routes_portal, routes_reports, routes_v1
+from orchestrator.api import (
+    problems,
+    routes_games,
+    routes_history,
+    routes_portal,
+    routes_reports,
+    routes_v1,
+)
 from orchestrator.api.access import check_access
 from orchestrator.api.idempotency import IdempotencyKeys
 from orchestrator.api.models import Health, Ready
@@ -64,6 +71,7 @@ def create_app(services: ApiServices, *, version: str, open_metrics: bool = Fals
     _handle_errors(app)
     app.register_api(routes_portal.create_blueprint(services))
     app.register_api(routes_v1.create_blueprint(services))
+    app.register_api(routes_games.create_blueprint(services))
     app.register_api(routes_history.create_blueprint(services))
     app.register_api(routes_reports.create_blueprint(services))
     _add_health(app, services)

@@ -112,17 +112,11 @@ class Limits(Body):
     )
 
 
-class GameBody(Body):
-    """A game of the catalogue. The portal's names are understood too."""
+class GameFields(Body):
+    """What a game is, but for its id. The portal's names are understood too."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-    id: str = Field(
-        min_length=1,
-        max_length=64,
-        validation_alias=AliasChoices("id", "gameID"),
-        examples=["chess"],
-    )
     title: str = Field(
         "", max_length=200, validation_alias=AliasChoices("title", "gamename"), examples=["Chess"]
     )
@@ -132,6 +126,31 @@ class GameBody(Body):
     needs: Needs = Needs()
     labels: dict[Name, Name] = Field({}, max_length=64)
     limits: Limits = Limits()
+    created_at: datetime | None = Field(
+        None, description="Is not changed: what GET gave can be sent as it is"
+    )
+
+
+class GameBody(GameFields):
+    """A game of the catalogue."""
+
+    id: str = Field(
+        min_length=1,
+        max_length=64,
+        validation_alias=AliasChoices("id", "gameID"),
+        examples=["chess"],
+    )
+
+
+class GameEdit(GameFields):
+    """The whole of a game that is there; what is left out gets its default."""
+
+    id: str | None = Field(
+        None,
+        max_length=64,
+        validation_alias=AliasChoices("id", "gameID"),
+        description="As in the path",
+    )
 
 
 class GameView(BaseModel):

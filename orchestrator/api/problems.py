@@ -29,6 +29,7 @@ STATUS: Mapping[str, int] = {
     "method_not_allowed": 405,
     "contention": 409,
     "game_exists": 409,
+    "game_in_use": 409,
     "request_in_progress": 409,
     "session_conflict": 409,
     "stale_version": 412,

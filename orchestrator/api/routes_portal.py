@@ -84,7 +84,7 @@ def create_blueprint(services: ApiServices) -> APIBlueprint:
         responses={200: PortalAdded, 201: PortalAdded},
     )
     def add_game(body: GameBody) -> Response:
-        game, added = services.add_game(game_from(body))
+        game, added = services.add_game(game_from(body, body.id))
         answer = {"gamestatus": "added" if added else "exists", "gameID": game.id}
         return make_response(jsonify(answer), 201 if added else 200)
 

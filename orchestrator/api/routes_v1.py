@@ -6,18 +6,15 @@ from collections import Counter
 from typing import Any
 
 import structlog
-from flask import Response, g, jsonify, make_response, request, url_for
+from flask import Response, g, jsonify, url_for
 from flask_openapi3 import APIBlueprint, Tag
 
+from orchestrator.api.answers import etag, resource, wanted_version
 from orchestrator.api.models import (
     CheckView,
     DecisionView,
     EventList,
     EventsQuery,
-    GameBody,
-    GameList,
-    GamePath,
-    GameView,
     Problem,
     ServerList,
     ServerPath,
@@ -34,8 +31,6 @@ from orchestrator.api.views import (
     check_json,
     decision_json,
     event_json,
-    game_from,
-    game_json,
     server_json,
     session_json,
 )
@@ -46,13 +41,13 @@ from orchestrator.ports import SessionQuery
 from orchestrator.services.start_game import StartRequest
 
 _ERRORS: dict[Any, Any] = {401: Problem, 403: Problem, 404: Problem, 422: Problem}
-_SESSIONS, _SERVERS, _GAMES, _OTHER = (
-    [Tag(name=name)] for name in ("sessions", "servers", "games", "decisions and events")
+_SESSIONS, _SERVERS, _OTHER = (
+    [Tag(name=name)] for name in ("sessions", "servers", "decisions and events")
 )
 
 
 def create_blueprint(services: ApiServices) -> APIBlueprint:
-    """Every route under /api/v1."""
+    """Sessions, servers, placements and events under /api/v1."""
     routes = APIBlueprint(
         "v1",
         __name__,
@@ -62,7 +57,6 @@ def create_blueprint(services: ApiServices) -> APIBlueprint:
     )
     _add_sessions(routes, services)
     _add_servers(routes, services)
-    _add_games(routes, services)
     _add_decisions(routes, services)
     return routes
 
@@ -84,7 +78,7 @@ def _add_sessions(routes: APIBlueprint, services: ApiServices) -> None:
             str(body.player_address) if body.player_address else None,
         )
         location = url_for("v1.get_session", session_id=session.id)
-        return _one(session_json(session), session.version, status, Location=location)
+        return resource(session_json(session), session.version, status, Location=location)
 
     @routes.get(
         "/sessions",
@@ -114,7 +108,7 @@ def _add_sessions(routes: APIBlueprint, services: ApiServices) -> None:
     def get_session(path: SessionPath) -> Response:
         with services.units(read_only=True) as uow:
             session = uow.sessions.get(path.session_id)
-        return _one(session_json(session), session.version)
+        return resource(session_json(session), session.version)
 
     @routes.post(
         "/sessions/<string:session_id>/end",
@@ -195,7 +189,7 @@ def _add_servers(routes: APIBlueprint, services: ApiServices) -> None:
 
     def _server(name: str) -> Response:
         record, used = _read(name)
-        return _one(server_json(record, used), record.version)
+        return resource(server_json(record, used), record.version)
 
     def _read(name: str) -> tuple[ServerRecord, int]:
         with services.units(read_only=True) as uow:
@@ -204,39 +198,12 @@ def _add_servers(routes: APIBlueprint, services: ApiServices) -> None:
         return record, used
 
     def _check_version(name: str) -> None:
-        wanted = request.headers.get("If-Match")
-        if wanted in (None, "*"):
+        wanted = wanted_version(name)
+        if wanted is None:
             return
         record, _ = _read(name)
-        if wanted != _etag(record.version):
-            raise StaleVersion(f"{name} is at version {_etag(record.version)}, not {wanted}")
-
-
-def _add_games(routes: APIBlueprint, services: ApiServices) -> None:
-    @routes.get("/games", tags=_GAMES, summary="The catalogue", responses={200: GameList})
-    def list_games() -> Response:
-        with services.units(read_only=True) as uow:
-            found = uow.games.list()
-        return jsonify(games=[game_json(game) for game in found])
-
-    @routes.post(
-        "/games",
-        tags=_GAMES,
-        summary="Add a game; the same game again changes nothing",
-        responses={200: GameView, 201: GameView, 409: Problem},
-    )
-    def create_game(body: GameBody) -> Response:
-        game, added = services.add_game(game_from(body))
-        location = url_for("v1.get_game", game_id=game.id)
-        return _one(game_json(game), game.version, 201 if added else 200, Location=location)
-
-    @routes.get(
-        "/games/<string:game_id>", tags=_GAMES, summary="One game", responses={200: GameView}
-    )
-    def get_game(path: GamePath) -> Response:
-        with services.units(read_only=True) as uow:
-            game = uow.games.get(path.game_id)
-        return _one(game_json(game), game.version)
+        if wanted != record.version:
+            raise StaleVersion(f"{name} is at version {etag(record.version)}, not {etag(wanted)}")
 
 
 def _add_decisions(routes: APIBlueprint, services: ApiServices) -> None:
@@ -261,15 +228,4 @@ def _add_decisions(routes: APIBlueprint, services: ApiServices) -> None:
 
 def _ended(session: Session) -> Response:
     structlog.contextvars.bind_contextvars(session_id=session.id)
-    return _one(session_json(session), session.version, 202 if session.state.is_active else 200)
-
-
-def _one(body: dict[str, Any], version: int, status: int = 200, **headers: str) -> Response:
-    response = make_response(jsonify(body), status)
-    response.headers["ETag"] = _etag(version)
-    response.headers.update(headers)
-    return response
-
-
-def _etag(version: int) -> str:
-    return f'"{version}"'
+    return resource(session_json(session), session.version, 202 if session.state.is_active else 200)

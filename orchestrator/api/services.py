@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from orchestrator.domain.session import Session
 from orchestrator.ports import Clock, UnitOfWorkFactory
 from orchestrator.services.add_game import AddGame
+from orchestrator.services.change_game import ChangeGame, RemoveGame
 from orchestrator.services.check_server import CheckServer
 from orchestrator.services.end_game import EndGame
 from orchestrator.services.manage_servers import ManageServers
@@ -46,6 +47,8 @@ class ApiServices:
     session_id_for: Callable[[str, str], str]
     end_game: EndGame
     add_game: AddGame
+    change_game: ChangeGame
+    remove_game: RemoveGame
     manage_servers: ManageServers
     check_server: CheckServer
     preview_placement: PreviewPlacement

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from orchestrator.api.models import GameBody
+from orchestrator.api.models import GameBody, GameFields
 from orchestrator.domain.check import CheckedServer
 from orchestrator.domain.decision import Decision
 from orchestrator.domain.errors import FieldProblem, InvalidRequest
@@ -164,12 +164,13 @@ def game_json(game: Game) -> dict[str, Any]:
 def parse_game(body: object) -> Game:
     """A game from its JSON; InvalidRequest names the wrong fields."""
     try:
-        return game_from(GameBody.model_validate(body))
+        fields = GameBody.model_validate(body)
     except ValidationError as error:
         raise InvalidRequest(field_problems(error)) from None
+    return game_from(fields, fields.id)
 
 
-def game_from(body: GameBody) -> Game:
+def game_from(body: GameFields, game_id: str) -> Game:
     """A validated body as a game."""
     modes = {
         mode: LaunchSpec(
@@ -188,7 +189,7 @@ def game_from(body: GameBody) -> Game:
     }
     needs = Needs(body.needs.cpu, body.needs.gpu, body.needs.memory_mb)
     limits = Limits(body.limits.duration, body.limits.idle)
-    return Game(body.id, body.title or body.id, modes, needs, dict(body.labels), limits=limits)
+    return Game(game_id, body.title or game_id, modes, needs, dict(body.labels), limits=limits)
 
 
 def decision_json(decision: Decision) -> dict[str, Any]:

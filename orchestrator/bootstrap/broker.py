@@ -20,6 +20,7 @@ from orchestrator.notify import AppriseNotifier, read_targets, render_report
 from orchestrator.ports import SampleSink
 from orchestrator.scheduler import ThreadExecutor
 from orchestrator.services.add_game import AddGame
+from orchestrator.services.change_game import ChangeGame, RemoveGame
 from orchestrator.services.check_server import CheckServer
 from orchestrator.services.end_game import EndGame
 from orchestrator.services.fleet_figures import ReadFleet
@@ -104,6 +105,8 @@ class Broker:
             self.units, self.gateway, clock, retry, self.in_flight, settings.end_grace
         )
         self.add_game = AddGame(self.units, clock)
+        self.change_game = ChangeGame(self.units, clock, retry)
+        self.remove_game = RemoveGame(self.units, clock, retry)
         self.manage_servers = ManageServers(self.units, clock, retry)
         self.preview_placement = PreviewPlacement(
             self.units, self.ids, clock, self.refused_ports, settings.strategy

@@ -61,6 +61,8 @@ class BrokerServer:
                 session_id_for=broker.ids.id_for,
                 end_game=broker.end_game,
                 add_game=broker.add_game,
+                change_game=broker.change_game,
+                remove_game=broker.remove_game,
                 manage_servers=broker.manage_servers,
                 check_server=broker.check_server,
                 preview_placement=broker.preview_placement,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,6 +88,14 @@ json_option = click.option(
     callback=_remember_json,
     help="Print JSON instead of a table.",
 )
+
+
+def user_name() -> str:
+    """Who gives the command, as events name them."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "the command line"
 
 
 @contextmanager

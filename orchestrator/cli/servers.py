@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import getpass
 from collections import Counter
 from typing import Any
 
 import click
 
 from orchestrator.api import check_json, server_json
-from orchestrator.cli.options import FLEET, STORE, json_option, open_broker, settings_options
+from orchestrator.cli.options import (
+    FLEET,
+    STORE,
+    json_option,
+    open_broker,
+    settings_options,
+    user_name,
+)
 from orchestrator.cli.output import age, percent, print_json, print_table
 from orchestrator.domain.check import Verdict
 from orchestrator.domain.errors import UnknownServer
@@ -90,7 +96,7 @@ def check(names: tuple[str, ...], as_json: bool, **options: Any) -> None:
 def drain(name: str, as_json: bool, **options: Any) -> None:
     """Send no new session to NAME; those that run go on."""
     with open_broker(options) as broker:
-        record = broker.manage_servers.drain(name, _who())
+        record = broker.manage_servers.drain(name, user_name())
     _print_one(record, as_json)
 
 
@@ -101,7 +107,7 @@ def drain(name: str, as_json: bool, **options: Any) -> None:
 def resume(name: str, as_json: bool, **options: Any) -> None:
     """Let NAME take sessions again."""
     with open_broker(options) as broker:
-        record = broker.manage_servers.resume(name, _who())
+        record = broker.manage_servers.resume(name, user_name())
     _print_one(record, as_json)
 
 
@@ -111,13 +117,6 @@ def _print_one(record: ServerRecord, as_json: bool) -> None:
     else:
         state = "takes no new sessions" if record.drained else "takes sessions"
         click.echo(f"{record.server.name} {state}")
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except OSError:
-        return "the command line"
 
 
 def _row(record: ServerRecord, used: int) -> tuple[object, ...]:

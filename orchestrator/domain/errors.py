@@ -15,6 +15,7 @@
     ├── ConflictError                    the request clashes with what is there
     │   ├── Contention                   contention           retryable
     │   ├── GameExists                   game_exists
+    │   ├── GameInUse                    game_in_use
     │   ├── IdempotencyMismatch          idempotency_mismatch
     │   ├── RequestInProgress            request_in_progress  retryable
     │   ├── SessionConflict              session_conflict
@@ -160,6 +161,12 @@ class GameExists(ConflictError):
     """A different game of that id is already in the catalogue."""
 
     code = "game_exists"
+
+
+class GameInUse(ConflictError):
+    """Sessions of the game that are not over depend on what would change."""
+
+    code = "game_in_use"
 
 
 class IdempotencyMismatch(ConflictError):

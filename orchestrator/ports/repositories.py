@@ -62,8 +62,27 @@ class GameRepository(Protocol):
         """One game; UnknownGame where there is none."""
         ...
 
+    def hold(self, game_id: str, *, to_change: bool = False) -> Game:
+        """One game as it is now, which nobody else changes or removes before this
+        transaction ends; UnknownGame where there is none.
+
+        Many transactions may hold a game, but one alone ``to_change`` it.
+        """
+        ...
+
     def add(self, game: Game) -> None:
         """Insert; GameExists where the id is taken."""
+        ...
+
+    def save(self, game: Game) -> Game:
+        """Update; Contention where the stored version is not the game's.
+
+        Returns it with its new version.
+        """
+        ...
+
+    def remove(self, game_id: str) -> None:
+        """Delete it."""
         ...
 
 

@@ -42,11 +42,15 @@ class AddGame:
             except UnknownGame:
                 added = replace(game, created_at=self._clock.now(), version=1)
                 uow.games.add(added)
-                uow.events.add(Event(self._clock.now(), "game_added", f"game {game.id} added"))
+                text, data = f"game {game.id} added", {"game": game.id}
+                uow.events.add(Event(self._clock.now(), "game_added", text, data=data))
                 uow.commit()
                 return added, True
         if replace(existing, created_at=game.created_at, version=game.version) != game:
-            raise GameExists(f"game {game.id} exists with other settings; choose another id")
+            raise GameExists(
+                f"game {game.id} exists with other settings: choose another id, or change it with "
+                f"PUT /api/v1/games/{game.id} or 'orchestrator games change'"
+            )
         return existing, False
 
 

@@ -170,7 +170,7 @@ class StartGame:
             existing = uow.sessions.find(session_id)
             if existing is not None:
                 return existing, None
-            game = uow.games.get(request.game_id)
+            game = uow.games.hold(request.game_id)
             spec = spec_for(game, request.mode)
             config_file = config_file_for(spec, request.mode, request.config_file)
             strategy = find_strategy(request.strategy or self._default_strategy)

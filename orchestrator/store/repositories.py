@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     bindparam,
     delete,
     exists,
@@ -18,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from orchestrator.domain.errors import GameExists, UnknownGame, UnknownServer
+from orchestrator.domain.errors import Contention, GameExists, UnknownGame, UnknownServer
 from orchestrator.domain.event import Event
 from orchestrator.domain.game import Game
 from orchestrator.domain.sample import Sample
@@ -151,12 +154,12 @@ class Games:
 
     def get(self, game_id: str) -> Game:
         """One game; UnknownGame where there is none."""
-        row = self._connection.execute(
-            select(tables.games).where(tables.games.c.id == game_id)
-        ).one_or_none()
-        if row is None:
-            raise UnknownGame(f"the catalogue has no game {game_id!r}")
-        return rows.game_from(row)
+        return self._one(select(tables.games).where(tables.games.c.id == game_id), game_id)
+
+    def hold(self, game_id: str, *, to_change: bool = False) -> Game:
+        """One game under a lock; SQLite's one writer has its whole database already."""
+        query = select(tables.games).where(tables.games.c.id == game_id)
+        return self._one(query.with_for_update(read=not to_change), game_id)
 
     def add(self, game: Game) -> None:
         """Insert; GameExists where the id is taken."""
@@ -171,6 +174,28 @@ class Games:
             )
         except IntegrityError as error:
             raise GameExists(f"game {game.id} is already in the catalogue") from error
+
+    def save(self, game: Game) -> Game:
+        """Update; Contention where the stored version is not the game's."""
+        saved = replace(game, version=game.version + 1)
+        done = self._connection.execute(
+            update(tables.games)
+            .where(tables.games.c.id == game.id, tables.games.c.version == game.version)
+            .values(spec=rows.dump(rows.GAME, saved), version=saved.version)
+        )
+        if done.rowcount != 1:
+            raise Contention(f"game {game.id} changed meanwhile")
+        return saved
+
+    def remove(self, game_id: str) -> None:
+        """Delete it."""
+        self._connection.execute(delete(tables.games).where(tables.games.c.id == game_id))
+
+    def _one(self, query: Select[Any], game_id: str) -> Game:
+        row = self._connection.execute(query).one_or_none()
+        if row is None:
+            raise UnknownGame(f"the catalogue has no game {game_id!r}")
+        return rows.game_from(row)
 
 
 class Events:

@@ -16,6 +16,7 @@ from orchestrator.domain.token import Role
 from orchestrator.metrics import Metrics
 from orchestrator.notify import render_report
 from orchestrator.services.add_game import AddGame
+from orchestrator.services.change_game import ChangeGame, RemoveGame
 from orchestrator.services.check_server import CheckServer
 from orchestrator.services.end_game import EndGame
 from orchestrator.services.fleet_figures import ReadFleet
@@ -94,6 +95,8 @@ def desk(store: Store) -> Desk:
         session_id_for=SequentialIds().id_for,
         end_game=EndGame(units, gateway, clock, retry, flights),
         add_game=AddGame(units, clock),
+        change_game=ChangeGame(units, clock, retry),
+        remove_game=RemoveGame(units, clock, retry),
         manage_servers=ManageServers(units, clock, retry),
         check_server=CheckServer(
             units, gateway, ProbeServers(units, gateway, clock, retry, InlineExecutor())

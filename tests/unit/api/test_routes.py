@@ -275,3 +275,51 @@ def test_the_players_address_reaches_the_server_from_either_route(desk: Desk) ->
     wrong = desk.post("/start_game", {**portal, "playerip": "player.example"})
     assert wrong.status_code == 422
     assert wrong.json["errors"][0]["field"] == "playerip"
+
+
+def test_a_game_is_got_edited_and_sent_back(desk: Desk) -> None:
+    desk.post("/api/v1/games", GAME)
+    got = desk.get("/api/v1/games/go")
+    edited = {**got.json, "title": "Go", "limits": {"idle": 600}}
+    seen = {"If-Match": got.headers["ETag"]}
+    put = desk.call("PUT", "/api/v1/games/go", role=Role.PORTAL, json=edited, headers=seen)
+    assert (put.status_code, put.headers["ETag"]) == (200, '"2"')
+    assert put.json == {**got.json, "title": "Go", "limits": {"duration": None, "idle": 600}}
+    assert desk.get("/api/v1/games/go").json == put.json
+    again = desk.call("PUT", "/api/v1/games/go", json=edited, headers=seen)
+    assert (again.status_code, again.headers["ETag"]) == (200, '"2"')
+    stale = desk.call("PUT", "/api/v1/games/go", json={**edited, "title": "x"}, headers=seen)
+    assert (stale.status_code, stale.json["code"]) == (412, "stale_version")
+    odd = desk.call("PUT", "/api/v1/games/go", json=edited, headers={"If-Match": "2"})
+    assert (odd.status_code, odd.json["code"]) == (412, "stale_version")
+
+
+def test_an_edit_names_the_game_of_its_path_or_none(desk: Desk) -> None:
+    body = {"modes": GAME["modes"]}
+    other = desk.call("PUT", "/api/v1/games/chess", json={**body, "id": "go"})
+    assert (other.status_code, other.json["errors"][0]["field"]) == (422, "id")
+    unknown = desk.call("PUT", "/api/v1/games/none", json=body)
+    assert (unknown.status_code, unknown.json["code"]) == (404, "unknown_game")
+    wrong = desk.call("PUT", "/api/v1/games/chess", json={"modes": {"process": {}}})
+    assert wrong.json["errors"][0]["field"] == "modes.process.executable"
+    assert desk.call("PUT", "/api/v1/games/chess", json=body).json["title"] == "chess"
+
+
+def test_a_game_is_removed_when_no_session_of_it_is_left(desk: Desk) -> None:
+    session = desk.post("/api/v1/sessions", {"game": "chess", "mode": "process"}).json
+    for refused in (
+        desk.call("DELETE", "/api/v1/games/chess"),
+        desk.call("PUT", "/api/v1/games/chess", json={"modes": GAME["modes"]}),
+    ):
+        assert (refused.status_code, refused.json["code"]) == (409, "game_in_use")
+        assert session["id"] in refused.json["detail"]
+    desk.post(f"/api/v1/sessions/{session['id']}/end", None)
+    assert desk.call("DELETE", "/api/v1/games/chess", role=Role.VIEWER).status_code == 403
+    removed = desk.call("DELETE", "/api/v1/games/chess", role=Role.PORTAL)
+    assert (removed.status_code, removed.data) == (204, b"")
+    assert desk.call("DELETE", "/api/v1/games/chess").status_code == 404
+    assert desk.get(f"/api/v1/sessions/{session['id']}").json["game"] == "chess"
+    assert desk.get("/api/v1/sessions?game=chess").json["sessions"][0]["state"] == "ended"
+    assert desk.get(f"/api/v1/sessions/{session['id']}/decision").json["chosen"] == "a"
+    newest = desk.get("/api/v1/events?limit=1").json["events"][0]
+    assert (newest["kind"], newest["data"]) == ("game_removed", {"game": "chess"})
