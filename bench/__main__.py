@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import endurance, fleet, kept, poll, round_trip, script_call
+from bench import dying, endurance, fleet, kept, poll, round_trip, script_call
 from bench.process import prepare
 
 MEASUREMENTS = {
@@ -14,6 +14,7 @@ MEASUREMENTS = {
     "poll": poll,
     "kept": kept,
     "fleet": fleet,
+    "dying": dying,
     "endurance": endurance,
 }
 
@@ -41,9 +42,14 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--endurance-calls", type=int, default=100_000, help="of endurance (%(default)s)"
     )
-    parser.add_argument("--interval", type=int, default=10, help="of fleet's polls (%(default)s)")
+    parser.add_argument(
+        "--interval", type=int, default=10, help="of the polls of fleet and dying (%(default)s)"
+    )
     parser.add_argument(
         "--intervals", type=int, default=6, help="how many fleet looks at (%(default)s)"
+    )
+    parser.add_argument(
+        "--deaths", type=int, default=15, help="of each kind in dying (%(default)s)"
     )
     parser.add_argument("--faults", type=int, default=10_000, help="of endurance (%(default)s)")
     options = parser.parse_args(arguments)

@@ -23,29 +23,18 @@ def memory_message(url: str) -> bytes:
     return soap.envelope(url, action, wql.CIMV2, body, 20)
 
 
-class LabProcess:
-    """A lab in a process of its own; a context manager."""
+class Obedient:
+    """A process of ours that obeys lines of JSON; a context manager."""
 
-    def __init__(self, servers: int = 1) -> None:
+    def __init__(self, module: str, *arguments: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.labhost", str(servers)],
+            [sys.executable, "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.addresses = [(host, port) for host, port in self._answer()["servers"]]
-
-    @property
-    def connections(self) -> dict[str, Connection]:
-        """How to reach each server, by name."""
-        return {
-            f"game-{number + 1:04}": Connection(host, port, "http", "ntlm", USER, PASSWORD)
-            for number, (host, port) in enumerate(self.addresses)
-        }
-
-    def gateway(self, **options: Any) -> WinrmGateway:
-        """A gateway of ours that knows all of them."""
-        return WinrmGateway(self.connections, ScriptLibrary(default_scripts()), **options)
+        self.first: Any = self._answer()
+        """What it said of itself."""
 
     def ask(self, what: str, **order: Any) -> Any:
         """One order and its answer."""
@@ -75,3 +64,23 @@ class LabProcess:
         self._process.stdin.close()
         self._process.wait()
         self._process.stdout.close()
+
+
+class LabProcess(Obedient):
+    """A lab in a process of its own."""
+
+    def __init__(self, servers: int = 1) -> None:
+        super().__init__("bench.labhost", str(servers))
+        self.addresses = [(host, port) for host, port in self.first["servers"]]
+
+    @property
+    def connections(self) -> dict[str, Connection]:
+        """How to reach each server, by name."""
+        return {
+            f"game-{number + 1:04}": Connection(host, port, "http", "ntlm", USER, PASSWORD)
+            for number, (host, port) in enumerate(self.addresses)
+        }
+
+    def gateway(self, **options: Any) -> WinrmGateway:
+        """A gateway of ours that knows all of them."""
+        return WinrmGateway(self.connections, ScriptLibrary(default_scripts()), **options)

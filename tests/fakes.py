@@ -75,8 +75,8 @@ class FakeGateway:
     """Windows servers as a dict: what runs where, by session id.
 
     ``fail_before`` and ``fail_after`` hold errors that the next call of a
-    method raises without or after having had its effect; ``strangers`` are the
-    ports where other processes listen.
+    method raises without or after having had its effect; ``meanwhile`` what else
+    happens during it. ``strangers`` are the ports where other processes listen.
     """
 
     def __init__(self) -> None:
@@ -90,6 +90,7 @@ class FakeGateway:
         self.inspected: list[tuple[str, CheckOrder]] = []
         self.fail_before: dict[str, ServerCallError] = {}
         self.fail_after: dict[str, ServerCallError] = {}
+        self.meanwhile: dict[str, Callable[[], object]] = {}
         self.clients: dict[int, int] | None = None
         self.strangers: set[int] = set()
         self._pids = itertools.count(4000, 4)
@@ -105,6 +106,7 @@ class FakeGateway:
         launch = running.setdefault(
             order.session_id, Launch(next(self._pids), START, order.executable)
         )
+        self._happen("launch")
         self._fail(self.fail_after, "launch")
         return LaunchReport(launch, changed)
 
@@ -114,6 +116,7 @@ class FakeGateway:
         self._fail(self.fail_before, "stop")
         self.stops.append((server, session_id, launch))
         gone = self.launched.get(server, {}).pop(session_id, None)
+        self._happen("stop")
         self._fail(self.fail_after, "stop")
         return StopReport(EndedHow.GRACEFUL if gone else EndedHow.ALREADY_GONE)
 
@@ -148,6 +151,11 @@ class FakeGateway:
         if isinstance(found, ServerCallError):
             raise found
         return found
+
+    def _happen(self, name: str) -> None:
+        happens = self.meanwhile.pop(name, None)
+        if happens is not None:
+            happens()
 
     def _fail(self, errors: dict[str, ServerCallError], name: str) -> None:
         error = errors.pop(name, None)

@@ -26,7 +26,7 @@ from orchestrator.ports import (
     UnitOfWorkFactory,
 )
 from orchestrator.services.in_flight import InFlight
-from orchestrator.services.retry import Retry
+from orchestrator.services.retry import NOT_KEPT, Retry
 
 IDENTITY_MISMATCH = "identity_mismatch"
 
@@ -67,7 +67,8 @@ class EndGame:
         """End it and return the session; ``reason`` where nobody asked for the end.
 
         ``ended``: nothing of it is left on the server. ``ending``: the server
-        could not be asked or its answer was lost; ``reconcile`` goes on.
+        could not be asked, its answer was lost, or the database went away before
+        it was kept; ``reconcile`` goes on.
         Raises ScriptFailed where the server refused, the session running on.
         """
         with self._in_flight.claim(session_id):
@@ -75,12 +76,18 @@ class EndGame:
             if not session.state.is_active:
                 return session
             try:
-                report = self._gateway.stop(
-                    session.server, session.id, session.launch, self._grace_seconds
-                )
-            except ServerCallError as error:
-                return self._after_error(session, error)
-            return self._retry(lambda: self._confirm(session_id, report))
+                return self._end_on_server(session)
+            except NOT_KEPT:
+                return session
+
+    def _end_on_server(self, session: Session) -> Session:
+        try:
+            report = self._gateway.stop(
+                session.server, session.id, session.launch, self._grace_seconds
+            )
+        except ServerCallError as error:
+            return self._after_error(session, error)
+        return self._retry(lambda: self._confirm(session.id, report))
 
     def find_for_portal(self, named: PortalEnd) -> Session:
         """The session the portal means.

@@ -13,6 +13,7 @@ from orchestrator.ports import SampleSink, UnitOfWorkFactory
 from orchestrator.services.beliefs import Beliefs
 from orchestrator.services.fleet_watch import FleetWatch
 from orchestrator.services.poll_server import Polled
+from orchestrator.services.retry import NOT_KEPT
 
 _MOST_SAMPLES = 50_000
 _MOST_EVENTS = 5_000
@@ -22,7 +23,8 @@ class KeepPolls:
     """``take`` is called by the polls' threads, ``flush`` by one thread.
 
     While the database is away, the newest sample of each server, the events and
-    the samples for the sinks wait in memory; beyond a bound the oldest go.
+    the samples for the sinks wait in memory; beyond a bound the oldest go. A sink
+    that finds it away is given the same samples again.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class KeepPolls:
         self._units = units
         self._watch = watch
         self._beliefs = beliefs
-        self._sinks = sinks
+        self._sinks = [(sink, deque[Sample](maxlen=_MOST_SAMPLES)) for sink in sinks]
         self._on_sink_error = on_sink_error
         self._lock = threading.Lock()
         self._newest: dict[str, Sample] = {}
@@ -85,8 +87,16 @@ class KeepPolls:
             self._samples.clear()
             events = list(self._events)
             self._events.clear()
-        if not samples and not newest and not events:
-            return ()
+        if samples or newest or events:
+            self._write(newest, samples, events)
+        for sink, waiting in self._sinks:
+            waiting.extend(samples)
+            self._tell(sink, waiting)
+        return events
+
+    def _write(
+        self, newest: dict[str, Sample], samples: Sequence[Sample], events: Sequence[Event]
+    ) -> None:
         try:
             with self._units() as uow:
                 uow.servers.record_polls(list(newest.values()))
@@ -96,15 +106,16 @@ class KeepPolls:
         except BaseException:
             self._put_back(newest, samples, events)
             raise
-        for sink in self._sinks:
-            self._tell(sink, samples)
-        return events
 
-    def _tell(self, sink: SampleSink, samples: Sequence[Sample]) -> None:
+    def _tell(self, sink: SampleSink, waiting: deque[Sample]) -> None:
         try:
-            sink(samples)
+            if waiting:
+                sink(list(waiting))
+        except NOT_KEPT:
+            return
         except Exception:
             self._on_sink_error(sink)
+        waiting.clear()
 
     def _put_back(
         self, newest: dict[str, Sample], samples: Sequence[Sample], events: Sequence[Event]

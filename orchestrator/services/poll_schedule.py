@@ -20,7 +20,7 @@ _GOLDEN = 0.6180339887498949
 """Its multiples, without their whole parts, spread any number of places evenly."""
 
 _PAUSE = 5.0
-_CONFIRM = (2.0, 0.25)
+_CONFIRM = (4.0, 0.0)
 """Seconds until news is asked about again: where it came at once, and where the
 server took its time to say nothing. A service that restarts is not a dead server."""
 

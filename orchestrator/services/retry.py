@@ -7,10 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from orchestrator.domain.errors import Contention
+from orchestrator.domain.errors import (
+    Contention,
+    DatabaseMissing,
+    DatabaseUnusable,
+    StoreUnavailable,
+)
 from orchestrator.ports import Clock
 
 Result = TypeVar("Result")
+
+NOT_KEPT = (Contention, DatabaseMissing, DatabaseUnusable, StoreUnavailable)
+"""What the store raises where it cannot keep something now, through no fault of ours."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from orchestrator.services.launch_order import (
 )
 from orchestrator.services.probe_servers import health_after
 from orchestrator.services.refused_ports import RefusedPorts
-from orchestrator.services.retry import Retry
+from orchestrator.services.retry import NOT_KEPT, Retry
 from orchestrator.services.snapshot import placement_request, take_snapshot
 
 MOST_LAUNCHES = 4
@@ -87,10 +87,10 @@ class StartGame:
     def __call__(self, request: StartRequest) -> Session:
         """Start it and return the session.
 
-        ``running``: it streams. ``starting``: the answer was lost, and
-        ``reconcile`` will find out. Raises NoCapacity with the reason of each
-        server, the ServerCallError that made the session ``failed``, or what
-        was wrong with the request.
+        ``running``: it streams. ``starting``: the answer was lost, or the database
+        went away before it was kept, and ``reconcile`` will find out. Raises
+        NoCapacity with the reason of each server, the ServerCallError that made
+        the session ``failed``, or what was wrong with the request.
         """
         session_id = self._session_id(request)
         with self._in_flight.claim(session_id):
@@ -101,7 +101,10 @@ class StartGame:
                 report = self._launch(session, order)
             except ServerCallError as error:
                 return self._settle_failure(session, error)
-            confirmed = self._retry(lambda: self._confirm(session.id, report))
+            try:
+                confirmed = self._retry(lambda: self._confirm(session.id, report))
+            except NOT_KEPT:
+                return session
             if confirmed.state is not SessionState.RUNNING:
                 self._take_back(confirmed, report.launch)
             return confirmed
@@ -249,8 +252,13 @@ class StartGame:
 
     def _settle_failure(self, session: Session, error: ServerCallError) -> Session:
         certain = error.outcome is Outcome.NOT_EXECUTED or isinstance(error, ScriptFailed)
-        settled = self._retry(lambda: self._record_failure(session.id, error, certain))
-        if certain and settled.state is SessionState.FAILED:
+        try:
+            settled = self._retry(lambda: self._record_failure(session.id, error, certain))
+            is_failed = settled.state is SessionState.FAILED
+        except NOT_KEPT:
+            # It cannot be kept now: ``reconcile`` will find that there is no launch.
+            settled, is_failed = session, certain
+        if certain and is_failed:
             error.session_id = session.id
             raise error
         return settled

@@ -20,8 +20,11 @@ from orchestrator.domain.errors import (
     StoreUnavailable,
 )
 
-_CONTENDED = frozenset({1020, 1205, 1213})
-"""MariaDB: record changed since it was read, lock wait timeout, deadlock."""
+_CONTENDED = frozenset({1020, 1213})
+"""MariaDB: record changed since it was read, deadlock."""
+
+_OVERTAKEN = frozenset({sqlite3.SQLITE_BUSY_SNAPSHOT, sqlite3.SQLITE_LOCKED_SHAREDCACHE})
+"""SQLite: the file was written since it was read; connections in memory that share it."""
 
 _NO_SUCH_DATABASE = 1049
 _REFUSED = frozenset({1044, 1045, 1698})
@@ -79,8 +82,8 @@ class Place:
         return StoreUnavailable(f"the database at {self} does not work: {said}")
 
     def _sqlite(self, cause: sqlite3.Error) -> OrchestratorError:
-        if isinstance(cause, sqlite3.OperationalError) and "locked" in str(cause):
-            return Contention(f"the database is busy: {cause}")
+        if getattr(cause, "sqlite_errorcode", None) in _OVERTAKEN:
+            return Contention(f"another transaction was faster: {cause}")
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_NOTADB:
             return DatabaseUnusable(f"{self} is a file, but not an SQLite database: {_ANOTHER}")

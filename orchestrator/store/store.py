@@ -4,6 +4,9 @@ SQLite runs in WAL mode. A unit of work that may write begins IMMEDIATE: with
 the deferred BEGIN, two units that have read the same rows would both go on and
 one would be refused at its first write, however long it waits. On MariaDB and
 MySQL rows are locked as they are written and the version columns decide.
+
+A database that another program keeps locked, or that does not answer, is away:
+everybody who waits for it is told after seconds, and none tries for minutes.
 """
 
 from __future__ import annotations
@@ -11,36 +14,55 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, delete, event, false
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from orchestrator.store import repositories, schema
+from orchestrator.domain.errors import StoreUnavailable
+from orchestrator.store import repositories, schema, tables
 from orchestrator.store.health_repository import HealthHistory
 from orchestrator.store.history_repository import History
 from orchestrator.store.place import Place, place_of
 from orchestrator.store.report_repository import Reports
 from orchestrator.store.session_repository import Sessions
+from orchestrator.store.turns import Turns
 
-_BUSY_MILLISECONDS = 30_000
+_BUSY_SECONDS = 5.0
+_ANSWER_SECONDS = 30
+_MIGRATION_SECONDS = 3600
 
 
 class Store:
-    """A database of ours; ``unit_of_work`` is the UnitOfWorkFactory port."""
+    """A database of ours; ``unit_of_work`` is the UnitOfWorkFactory port.
 
-    def __init__(self, url: str, *, pool_size: int = 10, migrations: Path | None = None) -> None:
+    ``busy_seconds`` is how long it waits for what another program has locked,
+    ``answer_seconds`` how long a database server may take for an answer.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        migrations: Path | None = None,
+        busy_seconds: float = _BUSY_SECONDS,
+        answer_seconds: int = _ANSWER_SECONDS,
+    ) -> None:
         self.place = place_of(url)
-        self._engine = _engine(self.place.url, pool_size)
+        self._engine = _engine(self.place.url, pool_size, busy_seconds, answer_seconds)
+        self._turns = Turns() if self._engine.dialect.name == "sqlite" else None
         self._migrations = migrations or schema.default_migrations()
 
     def unit_of_work(self, *, read_only: bool = False) -> SqlUnitOfWork:
         """A unit of work, not entered yet."""
-        return SqlUnitOfWork(self._engine, self.place, read_only)
+        turns = None if read_only else self._turns
+        return SqlUnitOfWork(self._engine, self.place, turns, read_only)
 
     def prepare(self, *, create: bool = True) -> bool:
         """Make sure that the tables are this version's; SchemaOutdated where they are
@@ -52,13 +74,14 @@ class Store:
             empty = schema.is_empty(self._engine)
             if empty and not create:
                 raise self.place.missing("there are no tables in the database at")
-            schema.prepare(self._engine, self._migrations)
+            with self._patient_engine() as engine:
+                schema.prepare(engine, self._migrations)
         return empty
 
     def upgrade(self) -> None:
         """Bring the tables to this version; several processes may do it at once."""
-        with _translated(self.place):
-            schema.upgrade(self._engine, self._migrations)
+        with _translated(self.place), self._patient_engine() as engine:
+            schema.upgrade(engine, self._migrations)
 
     def revision(self) -> str | None:
         """The tables' revision; None for an empty database."""
@@ -66,9 +89,9 @@ class Store:
             return schema.current_revision(self._engine)
 
     def ping(self) -> None:
-        """StoreUnavailable where the database does not answer."""
-        with _translated(self.place), self._engine.connect() as connection:
-            connection.execute(text("SELECT 1"))
+        """StoreUnavailable where the database does not answer, or takes no write."""
+        with self.unit_of_work() as uow:
+            uow.write_nothing()
 
     def connections_in_use(self) -> int:
         """Connections that are checked out at the moment."""
@@ -79,6 +102,15 @@ class Store:
     def close(self) -> None:
         """Close every pooled connection."""
         self._engine.dispose()
+
+    @contextmanager
+    def _patient_engine(self) -> Iterator[Engine]:
+        """For migrations: they may take long, and those of others be waited for."""
+        engine = _engine(self.place.url, 1, _MIGRATION_SECONDS, _MIGRATION_SECONDS)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
 
 
 class SqlUnitOfWork:
@@ -94,23 +126,23 @@ class SqlUnitOfWork:
     health: HealthHistory
     reports: Reports
 
-    def __init__(self, engine: Engine, place: Place, read_only: bool) -> None:
+    def __init__(self, engine: Engine, place: Place, turns: Turns | None, read_only: bool) -> None:
         self._engine = engine
         self._place = place
+        self._turns = turns
         self._read_only = read_only
         self._connection: Connection | None = None
 
     def __enter__(self) -> Self:
-        with _translated(self._place):
-            connection = self._engine.connect()
-            try:
-                if not self._read_only:
-                    connection = connection.execution_options(orchestrator_writes=True)
-                connection.begin()
-            except BaseException:
-                connection.close()
-                raise
-        self._connection = connection
+        if self._turns is not None:
+            self._turns.take()
+        try:
+            with _translated(self._place):
+                connection = self._connection = self._begun()
+        except BaseException as error:
+            if self._turns is not None:
+                self._turns.give_back(in_vain=isinstance(error, StoreUnavailable))
+            raise
         self.servers = repositories.Servers(connection)
         self.games = repositories.Games(connection)
         self.sessions = Sessions(connection)
@@ -129,11 +161,31 @@ class SqlUnitOfWork:
         trace: TracebackType | None,
     ) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None:
-            with _translated(self._place):
-                connection.close()
+        try:
+            if connection is not None:
+                with _translated(self._place):
+                    connection.close()
+        finally:
+            if self._turns is not None:
+                self._turns.give_back()
         if isinstance(error, SQLAlchemyError):
             raise self._place.translate(error) from error
+
+    def write_nothing(self) -> None:
+        """What fails wherever a write would: in a file that may only be read, BEGIN does not."""
+        assert self._connection is not None, "used outside the unit of work"
+        self._connection.execute(delete(tables.events).where(false()))
+
+    def _begun(self) -> Connection:
+        connection = self._engine.connect()
+        try:
+            if not self._read_only:
+                connection = connection.execution_options(orchestrator_writes=True)
+            connection.begin()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def commit(self) -> None:
         """Make the transaction's changes lasting."""
@@ -151,7 +203,7 @@ def _translated(place: Place) -> Iterator[None]:
         raise place.translate(error) from error
 
 
-def _engine(url: URL, pool_size: int) -> Engine:
+def _engine(url: URL, pool_size: int, busy_seconds: float, answer_seconds: int) -> Engine:
     options: dict[str, Any] = {
         "poolclass": QueuePool,
         "pool_size": pool_size,
@@ -160,21 +212,29 @@ def _engine(url: URL, pool_size: int) -> Engine:
     }
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, connect_args={"check_same_thread": False}, **options)
-        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "connect", partial(_set_up_sqlite, round(busy_seconds * 1000)))
         event.listen(engine, "begin", _begin_sqlite)
         return engine
+    limit = max(1, round(busy_seconds))
+    arguments = {
+        "connect_timeout": min(10, answer_seconds),
+        # A database whose host is gone answers nothing: without these, for ever.
+        "read_timeout": answer_seconds,
+        "write_timeout": answer_seconds,
+        "init_command": f"SET innodb_lock_wait_timeout = {limit}, lock_wait_timeout = {limit}",
+    }
     return create_engine(
-        url, pool_pre_ping=True, pool_recycle=1800, connect_args={"connect_timeout": 10}, **options
+        url, pool_pre_ping=True, pool_recycle=1800, connect_args=arguments, **options
     )
 
 
-def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
+def _set_up_sqlite(busy_milliseconds: int, connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None
     for pragma in (
+        f"busy_timeout = {busy_milliseconds}",
         "journal_mode = WAL",
         "synchronous = NORMAL",
         "foreign_keys = ON",
-        f"busy_timeout = {_BUSY_MILLISECONDS}",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
 

@@ -12,7 +12,7 @@ from bench.polling import poll_script
 ROOT = Path(__file__).resolve().parents[2]
 TINY = (
     "--rounds=1 --calls=2 --ansible-rounds=0 --servers=3 --interval=1 --intervals=1 "
-    "--endurance-calls=20 --faults=0"
+    "--endurance-calls=20 --faults=0 --deaths=1"
 )
 
 

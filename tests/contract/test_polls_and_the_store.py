@@ -6,22 +6,38 @@ import contextlib
 import select
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pymysql
 import pytest
+from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
-from orchestrator.domain.errors import ServerUnreachable, StoreUnavailable
+from orchestrator.domain.errors import DatabaseUnusable, ServerUnreachable, StoreUnavailable
+from orchestrator.domain.event import Event
 from orchestrator.domain.sample import Sample
 from orchestrator.domain.server import Health
 from orchestrator.services.end_game import EndGame
 from orchestrator.services.in_flight import InFlight
+from orchestrator.services.keep_history import KeepHistory
 from orchestrator.services.polling import Polling
 from orchestrator.services.retry import Retry
 from orchestrator.services.settle_sessions import Settler, SettleSessions
 from orchestrator.store import Store
-from tests.fakes import FakeClock, FakeGateway, InlineExecutor, fill, make_server
+from tests.fakes import (
+    GOOD_LOAD,
+    START,
+    FakeClock,
+    FakeGateway,
+    InlineExecutor,
+    fill,
+    make_server,
+)
+from tests.outages import Stranger
 
 
 class Relay:
@@ -32,6 +48,7 @@ class Relay:
         self._lock = threading.Lock()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._threads: list[threading.Thread] = []
+        self._frozen = False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._listen()
@@ -54,6 +71,10 @@ class Relay:
         """It listens again, at the same port."""
         self._listener = socket.create_server(("127.0.0.1", self.port))
         self._listen()
+
+    def freeze(self) -> None:
+        """What is said is heard by nobody any more, and connections stay open."""
+        self._frozen = True
 
     def _listen(self) -> None:
         self._start(self._accept)
@@ -82,7 +103,8 @@ class Relay:
                     data = ready.recv(65536)
                     if not data:
                         return
-                    other[ready].sendall(data)
+                    if not self._frozen:
+                        other[ready].sendall(data)
 
 
 @pytest.fixture
@@ -96,7 +118,8 @@ def relayed(mariadb: str) -> Iterator[tuple[Store, Relay]]:
     ):
         cursor.execute("CREATE DATABASE outage CHARACTER SET utf8mb4")
     relay = Relay(url.port)
-    store = Store(f"mysql+pymysql://root@127.0.0.1:{relay.port}/outage", pool_size=2)
+    url_through_it = f"mysql+pymysql://root@127.0.0.1:{relay.port}/outage"
+    store = Store(url_through_it, pool_size=2, busy_seconds=1, answer_seconds=2)
     store.prepare()
     yield store, relay
     assert store.connections_in_use() == 0
@@ -109,15 +132,9 @@ def relayed(mariadb: str) -> Iterator[tuple[Store, Relay]]:
         cursor.execute("DROP DATABASE outage")
 
 
-@pytest.mark.mariadb
-def test_the_database_may_go_away_for_a_while(relayed: tuple[Store, Relay]) -> None:
-    store, relay = relayed
-    fill(store, [make_server("a"), make_server("b", site="far")])
-    gateway, clock = FakeGateway(), FakeClock()
-    units, retry = store.unit_of_work, Retry(clock)
-    flights = InFlight()
+def polling_of(store: Store, gateway: FakeGateway, clock: FakeClock, *sinks: Any) -> Polling:
+    units, retry, flights = store.unit_of_work, Retry(clock), InFlight()
     end = EndGame(units, gateway, clock, retry, flights)
-    samples: list[Sample] = []
     polling = Polling(
         units,
         gateway,
@@ -125,26 +142,141 @@ def test_the_database_may_go_away_for_a_while(relayed: tuple[Store, Relay]) -> N
         SettleSessions(units, gateway, end, clock, retry, flights),
         Settler(InlineExecutor(), clock),
         interval=10,
-        sinks=[samples.extend],
+        sinks=[KeepHistory(units, retry, lambda _: "default"), *sinks],
     )
     polling.catch_up()
+    return polling
 
-    relay.cut()
+
+def check_an_outage(
+    store: Store, falls_away: Callable[[], object], back: Callable[[], object]
+) -> None:
+    """A minute of polls while it is away; then everything is there, once."""
+    fill(store, [make_server("a"), make_server("b", site="far")])
+    gateway, clock = FakeGateway(), FakeClock()
+    samples: list[Sample] = []
+    polling = polling_of(store, gateway, clock, samples.extend)
+
+    falls_away()
     gateway.loads["a"] = ServerUnreachable("nothing answers", server="a")
     for _ in range(6):
         clock.advance(10)
         polling.poll("a")
+        gateway.loads["b"] = replace(GOOD_LOAD, at=clock.now())
         polling.poll("b")
         with pytest.raises(StoreUnavailable):
             polling.catch_up()
     assert samples == []
 
-    relay.restore()
+    back()
+    polling.catch_up()
     polling.catch_up()
     with store.unit_of_work(read_only=True) as uow:
         a, b = uow.servers.list()
-        (event,) = uow.events.list(server="a")
+        (told,) = uow.events.list(server="a")
+        kept = uow.history.open_readings("b", START, START + timedelta(hours=1))
     assert (a.health, b.health) == (Health.UNREACHABLE, Health.UP)
     assert a.checked_at == b.answered_at == clock.now()
-    assert event.kind == "server_health"
+    assert told.kind == "server_health"
     assert [sample.server for sample in samples] == ["a", "b"] * 6
+    assert [reading.at for reading in kept] == [s.at for s in samples if s.server == "b"]
+
+
+@pytest.mark.mariadb
+def test_the_database_may_go_away_for_a_while(relayed: tuple[Store, Relay]) -> None:
+    store, relay = relayed
+    check_an_outage(store, relay.cut, relay.restore)
+
+
+@pytest.mark.mariadb
+def test_a_database_that_says_nothing_any_more_is_away(relayed: tuple[Store, Relay]) -> None:
+    store, relay = relayed
+    store.ping()
+    relay.freeze()
+    with pytest.raises(StoreUnavailable), store.unit_of_work() as uow:
+        uow.servers.list()
+
+
+@pytest.mark.mariadb
+def test_rows_that_another_program_keeps_locked_are_away(relayed: tuple[Store, Relay]) -> None:
+    store, relay = relayed
+    fill(store, [make_server("a")])
+    with (
+        pymysql.connect(
+            host="127.0.0.1", port=relay.port, user="root", database="outage"
+        ) as stranger,
+        stranger.cursor() as cursor,
+    ):
+        cursor.execute("SELECT * FROM servers FOR UPDATE")
+        with pytest.raises(StoreUnavailable), store.unit_of_work() as uow:
+            uow.servers.record_health("a", Health.UP, "", None, START)
+        stranger.rollback()
+    with store.unit_of_work() as uow:
+        uow.servers.record_health("a", Health.UP, "", None, START)
+        uow.commit()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[tuple[Store, Path]]:
+    """A store on SQLite that is soon told that its file is locked."""
+    path = tmp_path / "outage.sqlite3"
+    store = Store(f"sqlite:///{path}", pool_size=2, busy_seconds=0.05)
+    store.prepare()
+    yield store, path
+    assert store.connections_in_use() == 0
+    store.close()
+
+
+def test_a_sqlite_file_may_be_locked_by_another_program_for_a_while(
+    file: tuple[Store, Path],
+) -> None:
+    store, path = file
+    stranger = Stranger(path)
+    check_an_outage(store, stranger.lock, stranger.unlock)
+    stranger.close()
+
+
+def test_a_locked_sqlite_file_is_not_ready(file: tuple[Store, Path]) -> None:
+    store, path = file
+    stranger = Stranger(path)
+    store.ping()
+    stranger.lock()
+    with pytest.raises(StoreUnavailable, match="locked"):
+        store.ping()
+    stranger.unlock()
+    store.ping()
+    stranger.close()
+
+
+def test_a_sqlite_file_that_may_only_be_read_is_not_ready(file: tuple[Store, Path]) -> None:
+    _, path = file
+    reader = Store(f"sqlite:///file:{path}?mode=ro&uri=true", busy_seconds=0.05)
+    with pytest.raises(DatabaseUnusable, match="mode=ro"):
+        reader.ping()
+    with reader.unit_of_work(read_only=True) as uow:
+        assert uow.servers.list() == []
+    reader.close()
+
+
+def test_a_full_disk_keeps_nothing_by_halves(file: tuple[Store, Path]) -> None:
+    store, _ = file
+    most = 1 << 30
+
+    def limit(connection: Any, *_: object) -> None:
+        connection.execute(f"PRAGMA max_page_count = {most}").close()
+
+    event.listen(store._engine, "checkout", limit)
+
+    def crowd() -> None:
+        with store.unit_of_work() as uow:
+            uow.events.add(Event(START, "small", "x", server="c"))
+            uow.events.add(Event(START, "large", "x" * 1_000_000, server="c"))
+            uow.commit()
+
+    most = 1
+    with pytest.raises(StoreUnavailable, match="full"):
+        crowd()
+    most = 1 << 30
+    with store.unit_of_work(read_only=True) as uow:
+        assert uow.events.list(server="c") == []
+    crowd()

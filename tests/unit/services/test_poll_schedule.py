@@ -65,12 +65,13 @@ def test_after_a_pause_polls_are_spread_and_not_made_up_for() -> None:
 
 
 def test_news_is_confirmed_soon_and_sooner_where_the_server_kept_us_waiting() -> None:
-    for waited, pause in ((0.0, 2.0), (4.0, 0.25)):
+    for waited, pause in ((0.0, 4.0), (4.0, 0.0)):
         fleet = Fleet(1)
         assert fleet.schedule.take(1000.0, lambda _: True) == ["s-0"]
         ended = 1000.0 + waited
         fleet.schedule.done("s-0", ended, Answer.DOUBTED)
-        assert fleet.schedule.take(ended + pause - 0.01, lambda _: True) == []
+        if pause:
+            assert fleet.schedule.take(ended + pause - 0.01, lambda _: True) == []
         assert fleet.schedule.take(ended + pause, lambda _: True) == ["s-0"]
 
 

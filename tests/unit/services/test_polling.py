@@ -263,6 +263,34 @@ def test_a_sink_that_fails_costs_nobody_else_anything(store: Store) -> None:
     assert len(house.samples) == 1
 
 
+def test_samples_wait_for_a_sink_that_found_the_database_away(store: Store) -> None:
+    house = House(store, make_game())
+    given: list[list[Sample]] = []
+
+    def locked_at_first(samples: Sequence[Sample]) -> None:
+        given.append(list(samples))
+        if len(given) == 1:
+            raise StoreUnavailable("locked just now")
+
+    polling = Polling(
+        house.units,
+        house.gateway,
+        house.clock,
+        house.settle,
+        Settler(InlineExecutor(), house.clock),
+        interval=10,
+        sinks=[locked_at_first, house.samples.extend],
+    )
+    polling.catch_up()
+    polling.poll("a")
+    polling.catch_up()
+    polling.poll("b")
+    polling.catch_up()
+    polling.catch_up()
+    assert [[sample.server for sample in each] for each in given] == [["a"], ["a", "b"]]
+    assert [sample.server for sample in house.samples] == ["a", "b"]
+
+
 def test_a_session_ends_when_its_time_is_up(store: Store) -> None:
     house = House(store, make_game(limits=Limits(duration=3600)))
     house.run()
