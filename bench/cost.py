@@ -16,10 +16,11 @@ _SETTLE = 0.03
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """``call(n)`` makes ``n`` calls; ``children``: their CPU is that of child processes."""
+    """``call(n)`` makes ``n`` calls, and gives the seconds that it slept in between
+    where it did; ``children``: their CPU is that of child processes."""
 
     name: str
-    call: Callable[[int], None]
+    call: Callable[[int], float | None]
     calls: int
     children: bool = False
 
@@ -51,8 +52,8 @@ def compare(lab: LabProcess, contenders: Sequence[Contender], rounds: int) -> di
 def _turn(lab: LabProcess, contender: Contender) -> Cost:
     before, cpu = lab.ask("counts"), _cpu(contender.children)
     began = time.perf_counter()
-    contender.call(contender.calls)
-    wall = time.perf_counter() - began
+    slept = contender.call(contender.calls) or 0.0
+    wall = time.perf_counter() - began - slept
     time.sleep(_SETTLE)
     spent, after = _cpu(contender.children) - cpu, lab.ask("counts")
     each = {name: (after[name] - before[name]) / contender.calls for name in after}

@@ -37,14 +37,15 @@ from orchestrator.transport.deadline import Deadline, Watchdog
 from orchestrator.transport.files import MAX_BYTES, FileTransfer
 from orchestrator.transport.janitor import Janitor
 from orchestrator.transport.pool import Pool
-from orchestrator.transport.probe import Prober, Question
+from orchestrator.transport.probe import Prober
+from orchestrator.transport.questions import Question
 from orchestrator.transport.scripted import SCRIPT, ScriptedAnswers
 from orchestrator.transport.scripts import COMMAND, ScriptLibrary
 from orchestrator.transport.shell import CommandRunner
 from orchestrator.transport.shells import Shells
 from orchestrator.transport.tracing import CallTrace, Listener
 from orchestrator.transport.wire import Traffic
-from orchestrator.transport.wql import CIMV2, Row, parse_datetime, query
+from orchestrator.transport.wql import CIMV2, Row, parse_datetime, questions
 
 _READ_ONLY = frozenset({"Get-Launch", "Get-Load", "Read-File", "Test-RuntimeServer"})
 """Scripts that change nothing: one whose call failed is ended, not left to finish."""
@@ -232,12 +233,16 @@ class WinrmGateway:
             with _reading(server, SCRIPT):
                 return line.prober.observe(scripted.ask, datetime.now(UTC), launches, ports)
         whole = Deadline.after(_QUESTIONS * self._probe_timeout)
+        with (
+            _Traced(line, "wql", self._on_call, polling=True) as traffic,
+            questions(line.polls, server, whole, traffic) as asked,
+        ):
 
-        def ask(question: Question) -> list[Row]:
-            deadline = Deadline.after(min(self._probe_timeout, whole.remaining))
-            return self._ask(server, question.wql, deadline, question.namespace, polling=True)
+            def ask(question: Question) -> list[Row]:
+                deadline = Deadline.after(min(self._probe_timeout, whole.remaining))
+                return asked.rows(question.wql, deadline, question.namespace)
 
-        return line.prober.observe(ask, datetime.now(UTC), launches, ports)
+            return line.prober.observe(ask, datetime.now(UTC), launches, ports)
 
     def probe(self, server: str) -> Load:
         """One sample by WQL."""
@@ -245,7 +250,12 @@ class WinrmGateway:
 
     def query(self, server: str, wql: str, namespace: str = CIMV2) -> list[Row]:
         """Rows of a WQL query."""
-        return self._ask(server, wql, Deadline.after(self._probe_timeout), namespace)
+        line, deadline = self._line(server), Deadline.after(self._probe_timeout)
+        with (
+            _Traced(line, "wql", self._on_call) as traffic,
+            questions(line.polls, server, deadline, traffic) as asked,
+        ):
+            return asked.rows(wql, deadline, namespace)
 
     def close(self) -> None:
         """Close every shell and connection, and end the threads, in bounded time.
@@ -276,13 +286,6 @@ class WinrmGateway:
         if login is None:
             return None
         return {"port": login.port, "user": login.user, "password": login.password}
-
-    def _ask(
-        self, server: str, wql: str, deadline: Deadline, namespace: str, *, polling: bool = False
-    ) -> list[Row]:
-        line = self._line(server)
-        with _Traced(line, "wql", self._on_call, polling=polling) as traffic:
-            return query(line.polls, server, wql, deadline, traffic, namespace)
 
     def _run(
         self, server: str, script: str, parameters: Mapping[str, object], waits: float
@@ -323,7 +326,7 @@ class WinrmGateway:
             Pool(server, connection, self._watchdog, _POLLS_PER_SERVER),
             CommandRunner(server, calls, self._janitor, shells),
             Breaker(server),
-            Prober(),
+            Prober(counts_idle=server not in self._scripted),
         )
 
     def _expire(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import socket
-from dataclasses import dataclass
+from typing import NamedTuple
 
 MOST_BYTES = 64 * 1024 * 1024
 """The longest body; real ones end at MaxEnvelopeSizekb."""
@@ -21,7 +21,7 @@ _MOST_INTERIM = 16
 _STATUS = re.compile(r"HTTP/1\.[0-9] ([1-9][0-9]{2})(?: .*)?", re.DOTALL)
 _LENGTH = re.compile(r"[0-9]{1,12}")
 _PIECE = 65536
-_HEADER = re.compile(r"^([^\s:]+):[ \t]*([^\r\n]*?)[ \t]*\r\n", re.MULTILINE)
+_NAME = re.compile(r"[^\s:]+")
 
 
 class NotHttp(Exception):
@@ -32,8 +32,7 @@ class CutShort(Exception):
     """The connection ended before the answer did."""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """One answer; header names are in lower case, one may come several times.
 
     ``closes``: the server will send nothing more on this connection.
@@ -115,14 +114,12 @@ class Reader:
             before = len(buffer)
             self._more()
             end = buffer.find(b"\r\n\r\n", max(0, before - 3))
-        first, _, lines = buffer[: end + 2].decode("latin-1").partition("\r\n")
+        first, *lines = buffer[:end].decode("latin-1").split("\r\n")
         del buffer[: end + 4]
         status = _STATUS.fullmatch(first)
         if status is None:
             raise NotHttp(f"it begins with {first[:40]!r}")
-        headers = tuple((name.lower(), value) for name, value in _HEADER.findall(lines))
-        if len(headers) != lines.count("\r\n"):
-            raise NotHttp(f"a header line in {lines[:200]!r}")
+        headers = tuple([_header(line) for line in lines])
         return int(status[1]), headers, first[:8]
 
     def _exactly(self, size: int) -> bytes:
@@ -181,3 +178,10 @@ class Reader:
         if not piece:
             raise CutShort("the server closed the connection")
         self._buffer += piece
+
+
+def _header(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
+    if not colon or not _NAME.fullmatch(name) or "\r" in value or "\n" in value:
+        raise NotHttp(f"a header line {line[:200]!r}")
+    return name.lower(), value.strip(" \t")

@@ -74,15 +74,26 @@ class _Direction:
 
     def __init__(self, session_key: bytes, way: bytes) -> None:
         self.cipher = Cipher(ARC4(_derived(session_key, way, b"sealing")), None).encryptor()
-        self._key = _derived(session_key, way, b"signing")
+        key = _derived(session_key, way, b"signing")
+        # The two halves of HMAC-MD5 [RFC 2104] with the key in them: OpenSSL
+        # would look the digest up anew for each message.
+        self._inner = _begun(key, 0x36)
+        self._outer = _begun(key, 0x5C)
         self._count = 0
 
     def signature(self, message: bytes) -> bytes:
         """Of the next message, which the cipher has just passed."""
         number = struct.pack("<I", self._count & 0xFFFFFFFF)
         self._count += 1
-        digest = hmac.digest(self._key, number + message, "md5")
-        return _VERSION + self.cipher.update(digest[:8]) + number
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(number + message)
+        outer.update(inner.digest())
+        return _VERSION + self.cipher.update(outer.digest()[:8]) + number
+
+
+def _begun(key: bytes, pad: int) -> Any:
+    """One half of HMAC-MD5, for a key no longer than MD5's block of 64 bytes."""
+    return hashlib.md5(bytes(each ^ pad for each in key.ljust(64, b"\0")))  # noqa: S324
 
 
 def _derived(session_key: bytes, way: bytes, use: bytes) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from orchestrator.domain.errors import QueryRejected
-from orchestrator.transport.probe import Question
+from orchestrator.transport.questions import Question
 from orchestrator.transport.wql import Row
 
 SCRIPT = "Get-Load"

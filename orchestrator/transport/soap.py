@@ -3,7 +3,7 @@ a tenth of building the same tree."""
 
 from __future__ import annotations
 
-import uuid
+import os
 from xml.sax.saxutils import escape
 
 SOAP = "http://www.w3.org/2003/05/soap-envelope"
@@ -33,5 +33,11 @@ _ENVELOPE = (
 def envelope(url: str, action: str, resource: str, body: str, seconds: int) -> bytes:
     """A request. ``body`` is XML that may use the prefixes n and w; ``seconds``
     is how long the server may take."""
-    text = _ENVELOPE % (escape(url), resource, action, uuid.uuid4(), seconds, body)
+    text = _ENVELOPE % (escape(url), resource, action, _new_uuid(), seconds, body)
     return text.encode("utf-8")
+
+
+def _new_uuid() -> str:
+    """A random UUID [RFC 9562, 5.4]; making an object of it first costs four times as much."""
+    digits = os.urandom(16).hex()
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from xml.sax.saxutils import escape
 
 from orchestrator.domain.errors import (
@@ -37,51 +39,47 @@ _BODY = f"{{{SOAP}}}Body"
 _ITEMS = frozenset(f"{{{namespace}}}Items" for namespace in (WSMAN, ENUMERATION))
 _END = frozenset(f"{{{namespace}}}EndOfSequence" for namespace in (WSMAN, ENUMERATION))
 _CONTEXT = f"{{{ENUMERATION}}}EnumerationContext"
-_DATETIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?")
+_DATETIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?")
 
 
-def query(
-    pool: Pool,
-    server: str,
-    wql: str,
-    deadline: Deadline,
-    traffic: Traffic,
-    namespace: str = CIMV2,
-) -> list[Row]:
-    """Every row of a query in ``namespace``, each by property name.
+class Questions:
+    """Questions of one user on one connection."""
 
-    Asking is safe to repeat, so a connection that breaks costs one more try
-    on another; the second failure is raised as the error it is. What went over
-    the wire is added to ``traffic``.
-    """
-    for last_try in (False, True):
-        try:
-            connection = pool.take(deadline)
-            return _enumerate_on(connection, pool, namespace, wql, deadline, traffic)
-        except RequestFailed as error:
-            if error.failed.kind is ProtocolViolation and error.failed.fault is not None:
-                # WMI has many ways of saying that it will not answer a question.
-                raise QueryRejected(error.failed.message, server=server) from error
-            lost = error.failed.kind in {ConnectionLost, DeadlineExceeded}
-            again = lost and error.failed.sent is Sent.MAYBE and not deadline.passed
-            if last_try or not again:
-                raise error.failed.error(server, may_have_run=False) from error
-        except OperationTimedOut:
-            raise DeadlineExceeded(f"no answer to {wql!r}", server=server) from None
-    raise AssertionError("one of the two tries returns or raises")
+    def __init__(self, server: str, connection: KeptConnection) -> None:
+        self._server = server
+        self._connection = connection
+
+    def rows(self, wql: str, deadline: Deadline, namespace: str = CIMV2) -> list[Row]:
+        """Every row of a query in ``namespace``, each by property name.
+
+        Asking is safe to repeat, so a connection that breaks costs one more try
+        on a new one; the second failure is raised as the error it is.
+        """
+        server = self._server
+        for last_try in (False, True):
+            try:
+                return _enumerate(self._connection, namespace, wql, deadline)
+            except RequestFailed as error:
+                if error.failed.kind is ProtocolViolation and error.failed.fault is not None:
+                    # WMI has many ways of saying that it will not answer a question.
+                    raise QueryRejected(error.failed.message, server=server) from error
+                lost = error.failed.kind in {ConnectionLost, DeadlineExceeded}
+                again = lost and error.failed.sent is Sent.MAYBE and not deadline.passed
+                if last_try or not again:
+                    raise error.failed.error(server, may_have_run=False) from error
+            except OperationTimedOut:
+                raise DeadlineExceeded(f"no answer to {wql!r}", server=server) from None
+        raise AssertionError("one of the two tries returns or raises")
 
 
-def _enumerate_on(
-    connection: KeptConnection,
-    pool: Pool,
-    namespace: str,
-    wql: str,
-    deadline: Deadline,
-    traffic: Traffic,
-) -> list[Row]:
+@contextmanager
+def questions(pool: Pool, server: str, deadline: Deadline, traffic: Traffic) -> Iterator[Questions]:
+    """A connection to ask on, given back at the end; what goes over it is added
+    to ``traffic``."""
+    connection = pool.take(deadline)
     before = connection.traffic.copy()
     try:
-        return _enumerate(connection, namespace, wql, deadline)
+        yield Questions(server, connection)
     finally:
         traffic.add(connection.traffic - before)
         pool.give_back(connection)
@@ -166,15 +164,7 @@ def _value(element: ET.Element) -> Value:
 
 def parse_datetime(text: str) -> datetime:
     """An xs:dateTime with any number of fraction digits, aware, in UTC."""
-    match = _DATETIME.fullmatch(text)
-    if match is None:
+    if not _DATETIME.fullmatch(text):
         raise ValueError(f"not a date and time: {text!r}")
-    moment = datetime.fromisoformat(match[1]).replace(tzinfo=UTC)
-    if match[2]:
-        moment += timedelta(microseconds=int(match[2][:6].ljust(6, "0")))
-    zone = match[3]
-    if zone and zone != "Z":
-        hours, minutes = int(zone[1:3]), int(zone[4:6])
-        offset = timedelta(hours=hours, minutes=minutes)
-        moment += -offset if zone[0] == "+" else offset
-    return moment
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -53,13 +53,17 @@ def test_one_look_tells_load_desktop_and_which_processes_live(host: Host) -> Non
     assert host.computer.started == started
 
 
-def test_slow_facts_are_not_asked_again_at_once(host: Host) -> None:
+ONE_ROW_FIRST = {"2008r2", "2012"}
+
+
+def test_slow_facts_are_not_asked_again_at_once(host: Host, request: pytest.FixtureRequest) -> None:
     host.gateway.observe("a")
     before = host.server.stats["requests"]
     again = host.gateway.observe("a")
     assert again.load.disk == "C:"
     assert again.load.desktop_user == r"GAME-01\player"
-    assert host.server.stats["requests"] - before == 4
+    one_row_first = request.node.callspec.params["host"] in ONE_ROW_FIRST
+    assert host.server.stats["requests"] - before == (5 if one_row_first else 4)
 
 
 def test_two_sessions_cost_no_further_question(host: Host, request: pytest.FixtureRequest) -> None:
@@ -68,11 +72,13 @@ def test_two_sessions_cost_no_further_question(host: Host, request: pytest.Fixtu
     host.gateway.observe("a", [launch, other])
     before = host.server.stats["requests"]
     host.gateway.observe("a", [launch, other])
-    one_row_first = request.node.callspec.params["host"] in {"2008r2", "2012"}
+    one_row_first = request.node.callspec.params["host"] in ONE_ROW_FIRST
     assert host.server.stats["requests"] - before == (6 if one_row_first else 4)
 
 
-def test_a_class_that_is_missing_is_not_measured_and_not_asked_again(host: Host) -> None:
+def test_a_class_that_is_missing_is_not_measured_and_not_asked_again(
+    host: Host, request: pytest.FixtureRequest
+) -> None:
     host.computer.missing_classes = {
         "MSFT_NetTCPConnection",
         "Win32_PerfFormattedData_PerfOS_Processor",
@@ -84,7 +90,8 @@ def test_a_class_that_is_missing_is_not_measured_and_not_asked_again(host: Host)
     assert first.load.memory is not None
     before = host.server.stats["requests"]
     host.gateway.observe("a", ports=[8600])
-    assert host.server.stats["requests"] - before == 3
+    one_row_first = request.node.callspec.params["host"] in ONE_ROW_FIRST
+    assert host.server.stats["requests"] - before == (4 if one_row_first else 3)
 
 
 def test_a_server_that_answers_no_question_at_all_says_so_and_is_asked_again(host: Host) -> None:

@@ -20,6 +20,9 @@ from typing import Any
 from orchestrator.lab.windows.clock import LabClock, RealClock
 from orchestrator.lab.windows.files import Files
 
+_BACKGROUND = 0.02
+"""The share of CPU that an idle Windows takes."""
+
 SUNSHINE = r"C:\Program Files\Sunshine\sunshine.exe"
 
 
@@ -167,6 +170,8 @@ class Computer:
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._at: datetime | None = None
+        self._idle = 0.0
+        self._idle_until = self.booted_at
 
     @contextmanager
     def look(self) -> Iterator[None]:
@@ -242,6 +247,7 @@ class Computer:
                 created_at=self.now(),
                 environment=environment or {},
             )
+            self._count_idle(self.now())
             self._processes[process.pid] = process
             self.started += 1
             program = self.programs.get(process.image.lower())
@@ -255,6 +261,7 @@ class Computer:
         with self._lock:
             if not process.alive:
                 return
+            self._count_idle(self.now())
             process.exit_code = code
             self._processes.pop(process.pid, None)
             for port in [p for p, pid in self.listeners.items() if pid == process.pid]:
@@ -383,11 +390,28 @@ class Computer:
         """CPU share, used memory in MiB and GPU share of everything that runs."""
         with self.look():
             alive = list(self._processes.values())
-        cpu = 0.02 + sum(process.cpu for process in alive)
+        cpu = _BACKGROUND + sum(process.cpu for process in alive)
         memory = self.memory_mb // 10 + sum(process.memory_mb for process in alive)
         gpu = sum(process.gpu for process in alive)
         noise = self._chance.uniform(0, 0.01)
         return min(1.0, cpu + noise), min(self.memory_mb, memory), min(1.0, gpu)
+
+    def kernel_seconds(self, process: Process) -> float:
+        """How long it has run in the kernel, which is all that the idle process
+        does, on every processor."""
+        with self.look():
+            now = self.now()
+            if process.pid:
+                return process.cpu * self.cpus * (now - process.created_at).total_seconds() / 4
+            self._count_idle(now)
+            return self._idle
+
+    def _count_idle(self, until: datetime) -> None:
+        """Add what nobody wanted since the last change, ``until`` the next."""
+        busy = _BACKGROUND + sum(process.cpu for process in self._processes.values())
+        seconds = (until - self._idle_until).total_seconds()
+        self._idle += max(0.0, seconds) * self.cpus * max(0.0, 1 - busy)
+        self._idle_until = max(until, self._idle_until)
 
     def _new_pid(self) -> int:
         while True:
@@ -399,6 +423,7 @@ class Computer:
         while self._happenings and self._happenings[0][0] <= self.clock.now():
             at, _, happening = heapq.heappop(self._happenings)
             before, self._at = self._at, at
+            self._count_idle(at)
             try:
                 happening()
             finally:

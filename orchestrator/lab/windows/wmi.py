@@ -52,19 +52,26 @@ def _processes(computer: Computer) -> Rows:
     return [
         {
             "Caption": p.name,
-            "CommandLine": p.command_line,
-            "CreationDate": p.created_at,
+            "CommandLine": p.command_line or None,
+            "CreationDate": p.created_at if p.pid else None,
             "CSName": computer.name,
             "ExecutablePath": p.image if "\\" in p.image else None,
             "Handle": str(p.pid),
+            "KernelModeTime": str(round(computer.kernel_seconds(p) * 10_000_000)),
             "Name": p.name,
             "ParentProcessId": p.parent_pid,
             "ProcessId": p.pid,
             "SessionId": p.session_id,
             "WorkingSetSize": str(p.memory_mb * 1024 * 1024),
         }
-        for p in [*computer.processes(), *_logon_screen(computer)]
+        for p in [_idle(computer), *computer.processes(), *_logon_screen(computer)]
     ]
+
+
+def _idle(computer: Computer) -> Process:
+    """What runs when nothing else wants to."""
+    name = "System Idle Process"
+    return Process(0, 0, name, "", 0, "SYSTEM", computer.booted_at, memory_mb=0)
 
 
 def _logon_screen(computer: Computer) -> list[Process]:
@@ -102,6 +109,10 @@ def _computer_system(computer: Computer) -> Rows:
             "UserName": f"{computer.name}\\{user}" if user else None,
         }
     ]
+
+
+def _sockets(computer: Computer) -> Rows:
+    return [{"DeviceID": "CPU0", "NumberOfLogicalProcessors": computer.cpus}]
 
 
 def _processors(computer: Computer) -> Rows:
@@ -202,6 +213,7 @@ _CIMV2: dict[str, Callable[[Computer], Rows]] = {
     "Win32_PerfFormattedData_PerfOS_Processor": _processors,
     "Win32_PerfFormattedData_Tcpip_NetworkInterface": _networks,
     "Win32_Process": _processes,
+    "Win32_Processor": _sockets,
 }
 
 _NAMESPACES: dict[str, dict[str, Callable[[Computer], Rows]]] = {
