@@ -166,15 +166,28 @@ def _check_body() -> None:
     try:
         body = request.get_json(cache=True)
     except (BadRequest, RecursionError, UnicodeDecodeError):
-        raise BadRequest(
-            "the body cannot be read as JSON: send one object in UTF-8, "
-            "without NaN or Infinity and without deep nesting"
-        ) from None
+        raise BadRequest(_not_json(request.get_data())) from None
     if not isinstance(body, dict):
         raise InvalidRequest([FieldProblem("body", "must be a JSON object")])
     found = [FieldProblem(path, message) for path, message in _unstorable(body, "")]
     if found:
         raise InvalidRequest(found)
+
+
+def _not_json(body: bytes) -> str:
+    """Where a body stops being JSON, and what to send."""
+    try:
+        json.loads(body)
+        where = ""
+    except json.JSONDecodeError as error:
+        where = f", at line {error.lineno} column {error.colno}: {error.msg}"
+    except (RecursionError, UnicodeDecodeError):
+        where = ""
+    return (
+        f"the body cannot be read as JSON{where}. Send one object in UTF-8 such as "
+        '{"name": "value"}: double quotes around names and texts, a backslash written twice, '
+        "no comma after the last field, no NaN or Infinity, no deep nesting"
+    )
 
 
 def _unstorable(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -344,5 +344,6 @@ class Problem(BaseModel):
     errors: list[dict[str, str]] | None = Field(None, description="Each wrong field")
     reasons: dict[str, str] | None = Field(None, description="Each server's reason")
     outcome: str | None = Field(None, description="Whether the server executed the command")
+    server: str | None = Field(None, description="The server that was called")
     session_id: str | None = Field(None, description="The session that it befell")
     gamestatus: str | None = Field(None, description="On the portal's routes: failed")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, g, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
 from orchestrator.domain.errors import (
     InvalidRequest,
@@ -85,15 +85,14 @@ def from_error(error: OrchestratorError) -> Response:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, ServerCallError):
         extra["outcome"] = error.outcome.value
+        extra["server"] = error.server
     if error.session_id is not None:
         extra["session_id"] = error.session_id
     if error.code in _RETRY_AFTER:
         headers["Retry-After"] = str(_RETRY_AFTER[error.code])
     if error.code == "not_authenticated":
         headers["WWW-Authenticate"] = 'Bearer realm="orchestrator"'
-    return problem(
-        error.code, error.message, retryable=error.retryable, extra=extra, headers=headers
-    )
+    return problem(error.code, error.told, retryable=error.retryable, extra=extra, headers=headers)
 
 
 def from_http(error: HTTPException) -> Response:
@@ -101,11 +100,16 @@ def from_http(error: HTTPException) -> Response:
     status = error.code or 500
     code = _HTTP_CODES.get(status, "bad_json" if status < 500 else "internal_error")
     headers = {}
-    if status == 405 and getattr(error, "valid_methods", None):
-        headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))  # type: ignore[attr-defined]
     detail = error.description or code
     if status == 404:
         detail = f"there is nothing at {request.path}: /openapi.json lists what there is"
+    if isinstance(error, MethodNotAllowed):
+        methods = sorted(error.valid_methods or ())
+        headers["Allow"] = ", ".join(methods)
+        usual = [each for each in methods if each not in {"HEAD", "OPTIONS"}]
+        detail = f"{request.path} does not take {request.method}: send {' or '.join(usual)}"
+    if isinstance(error, RequestEntityTooLarge):
+        detail = "the body is larger than the 1 MiB that is read: send a smaller one"
     return problem(code, detail, headers=headers)
 
 

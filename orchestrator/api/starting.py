@@ -18,7 +18,8 @@ class SessionFailed(OrchestratorError):
 
     def __init__(self, session: Session) -> None:
         error = session.error
-        super().__init__(error.message if error else "the session failed")
+        why = error.message if error else "the session failed"
+        super().__init__(f"on {session.server}: {why}")
         self.code = error.code if error else "script_error"
         self.session_id = session.id
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.api.models import GameBody, GameFields
+from orchestrator.api.near_names import unknown_field
 from orchestrator.domain.check import CheckedServer
 from orchestrator.domain.decision import Decision
 from orchestrator.domain.errors import FieldProblem, InvalidRequest
@@ -218,23 +219,24 @@ def event_json(event: Event) -> dict[str, Any]:
     }
 
 
-_PLAIN = {
-    "missing": "is missing",
-    "extra_forbidden": "there is no such field; /openapi.json lists those there are",
-}
+_PLAIN = {"missing": "is missing"}
 
 
 def field_problems(error: ValidationError) -> Sequence[FieldProblem]:
     """Pydantic's findings, each with its dotted path."""
     return [
-        _field_problem(found["loc"], found["type"], found["msg"])
+        _field_problem(error.title, found["loc"], found["type"], found["msg"])
         for found in error.errors(include_url=False, include_context=False, include_input=False)
     ]
 
 
-def _field_problem(path: tuple[int | str, ...], kind: str, message: str) -> FieldProblem:
+def _field_problem(
+    model: str, path: tuple[int | str, ...], kind: str, message: str
+) -> FieldProblem:
     if not path and kind == "model_type":
         return FieldProblem("body", "must be a JSON object")
+    if path and kind == "extra_forbidden":
+        message = unknown_field(model, path)
     message = _PLAIN.get(kind, message)
     if path[-1:] == ("[key]",):
         key = path[-2]

@@ -12,7 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.domain.errors import InvalidRequest, InventoryError, NoCapacity, OrchestratorError
+from orchestrator.domain.errors import (
+    InvalidRequest,
+    InventoryError,
+    NoCapacity,
+    OrchestratorError,
+    ServerCallError,
+)
 
 
 def print_json(value: object) -> None:
@@ -45,7 +51,7 @@ def print_error(error: OrchestratorError, *, as_json: bool = False) -> None:
         count = len(error.problems)
         click.echo(f"{count} problem{'s' if count > 1 else ''}; nothing was loaded", err=True)
         return
-    click.echo(f"error: {error.message} [{error.code}]", err=True)
+    click.echo(f"error: {error.told} [{error.code}]", err=True)
     if isinstance(error, NoCapacity):
         for server, reason in sorted(error.reasons.items()):
             click.echo(f"  {server}: {reason}", err=True)
@@ -55,7 +61,7 @@ def error_json(error: OrchestratorError) -> dict[str, Any]:
     """An error's code, text and what else it carries."""
     body: dict[str, Any] = {
         "code": error.code,
-        "message": error.message,
+        "message": error.told,
         "retryable": error.retryable,
     }
     if isinstance(error, InventoryError):
@@ -65,6 +71,8 @@ def error_json(error: OrchestratorError) -> dict[str, Any]:
         ]
     if isinstance(error, InvalidRequest):
         body["errors"] = [{"field": p.field, "message": p.message} for p in error.problems]
+    if isinstance(error, ServerCallError):
+        body["server"] = error.server
     if isinstance(error, NoCapacity):
         body["reasons"] = error.reasons
     return body

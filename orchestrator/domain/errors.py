@@ -81,6 +81,11 @@ class OrchestratorError(Exception):
         super().__init__(message)
         self.message = message
 
+    @property
+    def told(self) -> str:
+        """The text as whoever made the request gets it."""
+        return self.message
+
 
 class RequestError(OrchestratorError):
     """The caller asked for something that is wrong or does not exist."""
@@ -267,6 +272,11 @@ class ServerCallError(OrchestratorError):
         self.server = server
         self.outcome = outcome or self.default_outcome
         self.partial_output = partial_output
+
+    @property
+    def told(self) -> str:
+        """The text for somebody who did not choose the server, as placement does."""
+        return f"on {self.server}: {self.message}"
 
 
 class ServerUnreachable(ServerCallError):

@@ -193,7 +193,64 @@ def test_a_misspelt_field_is_told_in_plain_words(desk: Desk) -> None:
     ]
     told = {error["field"]: error["message"] for error in errors_told}
     assert told["excutemode"] == "is missing"
-    assert told["executemode"].startswith("there is no such field")
+    assert told["executemode"] == "there is no such field: did you mean excutemode?"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field", "said"),
+    [
+        ("POST", "/start_game", {"GameId": "chess"}, "GameId", "did you mean gameID?"),
+        ("POST", "/start_game", {"mode": "process"}, "mode", "did you mean excutemode?"),
+        (
+            "POST",
+            "/start_game",
+            {"x": 1},
+            "x",
+            "; there are gameID, excutemode, configfile, playerip",
+        ),
+        ("POST", "/add_game", {"game_name": "x"}, "game_name", "did you mean gamename?"),
+        (
+            "POST",
+            "/api/v1/games",
+            {"id": "x", "modes": {"process": {"executible": "C:\\a.exe"}}},
+            "modes.process.executible",
+            "did you mean executable?",
+        ),
+        (
+            "PUT",
+            "/api/v1/games/chess",
+            {"needs": {"memory": 1}},
+            "needs.memory",
+            "did you mean memory_mb?",
+        ),
+        ("GET", "/api/v1/sessions?stat=running", None, "stat", "did you mean state?"),
+        ("GET", "/api/v1/servers/a/history?measures=cpu", None, "measures", "mean measure?"),
+    ],
+)
+def test_a_field_that_is_not_known_is_told_with_the_one_that_was_meant(
+    desk: Desk, method: str, path: str, body: Any, field: str, said: str
+) -> None:
+    answer = desk.call(method, path, **({} if body is None else {"json": body}))
+    told = {error["field"]: error["message"] for error in answer.json["errors"]}
+    assert told[field].startswith("there is no such field")
+    assert said in told[field]
+
+
+def test_what_is_no_json_is_told_where_and_what_to_send(desk: Desk) -> None:
+    answer = desk.call(
+        "POST", "/start_game", data=b"{'gameID': 'chess'}", content_type="application/json"
+    )
+    assert (answer.status_code, answer.json["code"]) == (400, "bad_json")
+    assert "at line 1 column 2: " in answer.json["detail"]
+    assert "double quotes around names" in answer.json["detail"]
+
+
+def test_a_method_that_is_not_taken_is_told_with_those_that_are(desk: Desk) -> None:
+    answer = desk.get("/start_game")
+    assert answer.json["detail"] == "/start_game does not take GET: send POST"
+    assert answer.json["gamestatus"] == "failed"
+    several = desk.call("PATCH", "/api/v1/games/chess")
+    assert several.json["detail"].endswith("send DELETE or GET or PUT")
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,7 @@ def test_a_scripts_error_is_a_problem_with_its_own_code(desk: Desk) -> None:
     assert failed.content_type == "application/problem+json"
     assert failed.json["code"] == "desktop_missing"
     assert failed.json["outcome"] == "executed"
+    assert (failed.json["server"], failed.json["detail"]) == ("a", "on a: nobody")
     assert failed.json["type"] == "urn:orchestrator:desktop_missing"
 
 
