@@ -44,6 +44,7 @@ from orchestrator.store import Store, packing, tables
 
 NOW = datetime(2026, 6, 1, 0, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+_KEY = ("series_id", "level", "start")
 LEVELS = {"raw": 0, "minute": 1, "hour": 2, "day": 3}
 
 
@@ -152,7 +153,12 @@ def fill(
             ]
         with store._engine.begin() as connection:
             connection.execute(insert(tables.history_chunks), chunks)
-            connection.execute(insert(tables.history_rollups), summed)
+            for table, name in (
+                (tables.history_rollups, "sketches"),
+                (tables.history_stats, "stats"),
+            ):
+                rows = [{each: row[each] for each in (*_KEY, name)} for row in summed]
+                connection.execute(insert(table), rows)
 
 
 def timed(call: Callable[[], object]) -> float:
@@ -203,6 +209,7 @@ def charts(store: Store, names: list[str], days: int, chance: random.Random) -> 
 
 def size(store: Store, url: str, servers: int, days: int) -> dict[str, object]:
     chunks, rollups = tables.history_chunks.c, tables.history_rollups.c
+    stats = tables.history_stats.c
     with store._engine.connect() as connection:
         kinds = {
             name: round(
@@ -215,8 +222,8 @@ def size(store: Store, url: str, servers: int, days: int) -> dict[str, object]:
             for name, column, level in (
                 ("raw", chunks.packed, chunks.level),
                 ("minute", chunks.packed, chunks.level),
-                ("hour", rollups.stats, rollups.level),
-                ("day", rollups.stats, rollups.level),
+                ("hour", stats.stats, stats.level),
+                ("day", stats.stats, stats.level),
             )
         }
         for name in ("hour", "day"):
@@ -232,7 +239,9 @@ def size(store: Store, url: str, servers: int, days: int) -> dict[str, object]:
         if url.startswith("sqlite"):
             whole = Path(url.removeprefix("sqlite:///")).stat().st_size
         else:
-            connection.exec_driver_sql("ANALYZE TABLE history_chunks, history_rollups").fetchall()
+            connection.exec_driver_sql(
+                "ANALYZE TABLE history_chunks, history_rollups, history_stats"
+            ).fetchall()
             whole = int(
                 connection.exec_driver_sql(
                     "SELECT SUM(data_length + index_length) FROM information_schema.tables "

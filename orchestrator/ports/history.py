@@ -80,12 +80,16 @@ class HistoryRepository(Protocol):
         """Hours that servers have and no site has yet."""
         ...
 
-    def readings(self, server: str, since: datetime, until: datetime) -> Sequence[Reading]:
-        """Polls by time, of open and closed hours."""
+    def values(
+        self, server: str, measure: Measure, since: datetime, until: datetime
+    ) -> Sequence[tuple[datetime, float]]:
+        """Polls by time, of open and closed hours, where they measured it."""
         ...
 
-    def open_readings(self, server: str, since: datetime, until: datetime) -> Sequence[Reading]:
-        """Polls by time, of open hours only."""
+    def open_values(
+        self, server: str, measure: Measure, since: datetime, until: datetime
+    ) -> Sequence[tuple[datetime, float]]:
+        """Polls by time, of open hours only, where they measured it."""
         ...
 
     def minutes(

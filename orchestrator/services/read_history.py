@@ -7,15 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orchestrator.domain.errors import FieldProblem, InvalidRequest
-from orchestrator.domain.history import (
-    MEASURES,
-    Measure,
-    Reading,
-    Resolution,
-    Stats,
-    minutes,
-    rollup,
-)
+from orchestrator.domain.history import Measure, Resolution, Stats, exact_stats, sketch
 from orchestrator.ports import Clock, Subject, UnitOfWork, UnitOfWorkFactory
 from orchestrator.services.roll_up import Keep
 
@@ -110,7 +102,8 @@ def _points(
     until: datetime,
 ) -> Sequence[tuple[datetime, Stats]]:
     if resolution is Resolution.RAW:
-        return list(_raw(uow.history.readings(subject.name, since, until), measure))
+        values = uow.history.values(subject.name, measure, since, until)
+        return [(at, Stats(1, value, value, value, value)) for at, value in values]
     first = resolution.floor(since)
     if resolution is Resolution.MINUTE:
         kept = uow.history.minutes(subject.name, measure, first, until)
@@ -118,30 +111,16 @@ def _points(
         kept = uow.history.stats(subject, resolution, measure, first, until)
     if subject.kind != "server" or resolution is Resolution.DAY:
         return kept
-    late = uow.history.open_readings(subject.name, first, until)
-    return [*kept, *_summed(late, measure, resolution)]
-
-
-def _raw(readings: Iterable[Reading], measure: Measure) -> Iterable[tuple[datetime, Stats]]:
-    place = MEASURES.index(measure)
-    for reading in readings:
-        value = reading.values[place]
-        if value is not None:
-            yield reading.at, Stats(1, value, value, value, value)
+    late = uow.history.open_values(subject.name, measure, first, until)
+    return [*kept, *_summed(late, resolution)]
 
 
 def _summed(
-    readings: Sequence[Reading], measure: Measure, resolution: Resolution
+    values: Iterable[tuple[datetime, float]], resolution: Resolution
 ) -> Iterable[tuple[datetime, Stats]]:
-    if resolution is Resolution.MINUTE:
-        for at, found in minutes(readings).items():
-            if measure in found:
-                yield at, found[measure]
-        return
-    hours: dict[datetime, list[Reading]] = {}
-    for reading in readings:
-        hours.setdefault(resolution.floor(reading.at), []).append(reading)
-    for at, inside in sorted(hours.items()):
-        found_hour = rollup(inside)
-        if measure in found_hour:
-            yield at, found_hour[measure].stats()
+    """What closing their hours will make of them."""
+    inside: dict[datetime, list[float]] = {}
+    for at, value in values:
+        inside.setdefault(resolution.floor(at), []).append(value)
+    for at, found in sorted(inside.items()):
+        yield at, exact_stats(found) if resolution is Resolution.MINUTE else sketch(found).stats()

@@ -19,7 +19,7 @@ _LEVELS = {resolution: number for number, resolution in enumerate(Resolution)}
 _HOUR = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OPEN, _CHUNKS, _ROLLUPS = tables.history_open, tables.history_chunks, tables.history_rollups
-_SERIES = tables.history_series
+_STATS, _SERIES = tables.history_stats, tables.history_series
 
 
 class History:
@@ -69,7 +69,9 @@ class History:
         ).scalar_one_or_none()
         readings = [] if packed is None else packing.unpack_readings(packed, hour)
         inside = _between(_OPEN.c.at_ms, hour, hour + _HOUR, _milliseconds)
-        readings += self._open(series, inside)
+        readings += [
+            Reading(at, packing.unpack_reading(raw)) for at, raw in self._open(series, inside)
+        ]
         self._connection.execute(delete(_OPEN).where(_OPEN.c.series_id == series, *inside))
         return sorted(readings, key=lambda reading: reading.at)
 
@@ -93,14 +95,9 @@ class History:
         self, subject: Subject, resolution: Resolution, start: datetime, rollup: Rollup
     ) -> None:
         """An hour or a day, in place of what was kept of it."""
-        self._put(
-            _ROLLUPS,
-            self._numbers({subject})[subject],
-            resolution,
-            start,
-            stats=packing.pack_stats(rollup),
-            sketches=packing.pack_sketches(rollup),
-        )
+        series = self._numbers({subject})[subject]
+        self._put(_ROLLUPS, series, resolution, start, sketches=packing.pack_sketches(rollup))
+        self._put(_STATS, series, resolution, start, stats=packing.pack_stats(rollup))
 
     def rollups(
         self,
@@ -148,14 +145,25 @@ class History:
         )
         return [_from_seconds(start) for start, _ in found]
 
-    def readings(self, server: str, since: datetime, until: datetime) -> Sequence[Reading]:
+    def values(
+        self, server: str, measure: Measure, since: datetime, until: datetime
+    ) -> Sequence[tuple[datetime, float]]:
         """Polls, open ones included, by time."""
+        found: list[tuple[datetime, float]] = []
         series = self._known(Subject.server(server))
-        found: list[Reading] = []
         for start, packed in self._chunks(series, Resolution.RAW, since, until):
-            found += packing.unpack_readings(packed, start)
-        found += self._open(series, _between(_OPEN.c.at_ms, since, until, _milliseconds))
-        return sorted((r for r in found if since <= r.at < until), key=lambda reading: reading.at)
+            found += packing.unpack_values(packed, start, measure)
+        found += self.open_values(server, measure, since, until)
+        return sorted((at, value) for at, value in found if since <= at < until)
+
+    def open_values(
+        self, server: str, measure: Measure, since: datetime, until: datetime
+    ) -> Sequence[tuple[datetime, float]]:
+        """Polls of hours that are not closed yet, by time."""
+        series = self._known(Subject.server(server))
+        rows = self._open(series, _between(_OPEN.c.at_ms, since, until, _milliseconds))
+        values = ((at, packing.unpack_value(raw, measure)) for at, raw in rows)
+        return [(at, value) for at, value in values if value is not None]
 
     def minutes(
         self, server: str, measure: Measure, since: datetime, until: datetime
@@ -169,11 +177,6 @@ class History:
             if since <= at < until
         ]
 
-    def open_readings(self, server: str, since: datetime, until: datetime) -> Sequence[Reading]:
-        """Polls of hours that are not closed yet, by time."""
-        inside = _between(_OPEN.c.at_ms, since, until, _milliseconds)
-        return self._open(self._known(Subject.server(server)), inside)
-
     def stats(
         self,
         subject: Subject,
@@ -184,33 +187,37 @@ class History:
     ) -> Sequence[tuple[datetime, Stats]]:
         """Hours or days for a chart, by time."""
         found = self._connection.execute(
-            select(_ROLLUPS.c.start, _ROLLUPS.c.stats)
+            select(_STATS.c.start, _STATS.c.stats)
             .where(
-                *_at(_ROLLUPS, self._known(subject), resolution),
-                *_between(_ROLLUPS.c.start, since, until, _seconds),
+                *_at(_STATS, self._known(subject), resolution),
+                *_between(_STATS.c.start, since, until, _seconds),
             )
-            .order_by(_ROLLUPS.c.start)
+            .order_by(_STATS.c.start)
         )
         points = ((_from_seconds(at), packing.unpack_stats(raw, measure)) for at, raw in found)
         return [(at, stats) for at, stats in points if stats is not None]
 
     def expire(self, resolution: Resolution, before: datetime) -> int:
         """Forget what begins before; returns how many rows that were."""
-        table = _CHUNKS if resolution in {Resolution.RAW, Resolution.MINUTE} else _ROLLUPS
-        done = self._connection.execute(
-            delete(table).where(
-                table.c.level == _LEVELS[resolution], table.c.start < _seconds(before)
-            )
+        is_packed = resolution in {Resolution.RAW, Resolution.MINUTE}
+        return sum(
+            self._connection.execute(
+                delete(table).where(
+                    table.c.level == _LEVELS[resolution], table.c.start < _seconds(before)
+                )
+            ).rowcount
+            for table in ([_CHUNKS] if is_packed else [_ROLLUPS, _STATS])
         )
-        return done.rowcount
 
-    def _open(self, series: int, inside: Sequence[ColumnElement[bool]]) -> list[Reading]:
+    def _open(
+        self, series: int, inside: Sequence[ColumnElement[bool]]
+    ) -> list[tuple[datetime, bytes]]:
         found = self._connection.execute(
             select(_OPEN.c.at_ms, _OPEN.c.reading)
             .where(_OPEN.c.series_id == series, *inside)
             .order_by(_OPEN.c.at_ms)
         )
-        return [Reading(_from_milliseconds(at), packing.unpack_reading(raw)) for at, raw in found]
+        return [(_from_milliseconds(at), raw) for at, raw in found]
 
     def _chunks(
         self, series: int, level: Resolution, since: datetime, until: datetime

@@ -12,7 +12,7 @@ import math
 import struct
 import zlib
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate, pairwise
 
@@ -34,10 +34,12 @@ _STEPS: Mapping[Measure, float] = {
 its value: rates of a network span many powers of ten and are never steady."""
 
 _CODES = "bhiq"
+_SIZES = {code.encode(): array(code).itemsize for code in _CODES}
 _LIMITS = tuple((code, 1 << (8 * array(code).itemsize - 1)) for code in _CODES)
 _HEAD = struct.Struct("<BHB")
 _COLUMN = struct.Struct("<c?")
 _TENTH = timedelta(milliseconds=100)
+_MINUTE = timedelta(minutes=1)
 _STATS = struct.Struct("<BIffff")
 _SKETCH = struct.Struct("<BIdddH")
 
@@ -55,6 +57,15 @@ def unpack_reading(data: bytes) -> tuple[float | None, ...]:
     return tuple(values + [None] * (len(MEASURES) - len(values)))
 
 
+def unpack_value(data: bytes, measure: Measure) -> float | None:
+    """One measure of it."""
+    place = 4 * MEASURES.index(measure)
+    if place >= len(data):
+        return None
+    (whole,) = struct.unpack_from("<i", data, place)
+    return None if whole == 0 else _from_step(whole - 1, measure)
+
+
 def pack_readings(readings: Sequence[Reading], start: datetime) -> bytes:
     """An hour of polls that begins at ``start``."""
     times = [round((each.at - start) / _TENTH) for each in readings]
@@ -64,11 +75,25 @@ def pack_readings(readings: Sequence[Reading], start: datetime) -> bytes:
 
 def unpack_readings(data: bytes, start: datetime) -> list[Reading]:
     """What ``pack_readings`` packed, rounded."""
-    times, *columns = _unpack(data)
+    times, *columns = _unpack(data).values()
     values = [_values(column, m) for m, column in zip(MEASURES, columns, strict=False)]
     values += [[None] * len(times)] * (len(MEASURES) - len(values))
     rows = zip(*values, strict=True)
     return [Reading(start + t * _TENTH, row) for t, row in zip(times, rows, strict=True)]
+
+
+def unpack_values(data: bytes, start: datetime, measure: Measure) -> list[tuple[datetime, float]]:
+    """One measure of those polls, where it was measured."""
+    number = 1 + MEASURES.index(measure)
+    columns = _unpack(data, {0, number})
+    if number not in columns:
+        return []
+    restored = _scale(measure)
+    return [
+        (start + tenths * _TENTH, restored(value - 1))
+        for tenths, value in zip(columns[0], columns[number], strict=True)
+        if value
+    ]
 
 
 def pack_minutes(found: Mapping[datetime, Mapping[Measure, Stats]], start: datetime) -> bytes:
@@ -85,19 +110,18 @@ def pack_minutes(found: Mapping[datetime, Mapping[Measure, Stats]], start: datet
 
 def unpack_minutes(data: bytes, start: datetime, measure: Measure) -> list[tuple[datetime, Stats]]:
     """One measure of those minutes."""
-    columns = _unpack(data)
     first = 1 + 5 * MEASURES.index(measure)
-    if first >= len(columns):
+    columns = _unpack(data, {0, *range(first, first + 5)})
+    if first not in columns:
         return []
-    found = []
-    for minute, count, mean, below, above, gap in zip(
-        columns[0], *columns[first : first + 5], strict=True
-    ):
+    restored, found = _scale(measure), []
+    for minute, count, mean, below, above, gap in zip(*columns.values(), strict=True):
         if count:
-            high = mean + above
-            steps = (mean - below, mean, high, high - gap)
-            stats = Stats(count, *(_from_step(each, measure) for each in steps))
-            found.append((start + timedelta(minutes=minute), stats))
+            low, high = mean - below, mean + above
+            stats = Stats(
+                count, restored(low), restored(mean), restored(high), restored(high - gap)
+            )
+            found.append((start + minute * _MINUTE, stats))
     return found
 
 
@@ -143,7 +167,7 @@ def unpack_sketches(data: bytes, only: frozenset[Measure] | None = None) -> Roll
         (length,) = struct.unpack_from("<H", raw, place)
         place += 2
         if only is None or MEASURES[number] in only:
-            keys, counts = _read_columns(raw[place : place + length], bins, 2)
+            keys, counts = _read_columns(raw[place : place + length], bins, 2).values()
             kept = dict(zip(keys, counts, strict=True))
             found[MEASURES[number]] = Sketch(count, total, minimum, maximum, kept)
         place += length
@@ -184,9 +208,16 @@ def _to_step(value: float, measure: Measure) -> int:
 
 
 def _from_step(number: int, measure: Measure) -> float:
+    return _scale(measure)(number)
+
+
+def _scale(measure: Measure) -> Callable[[int], float]:
+    """What turns the steps of a measure into its values."""
     step = _STEPS.get(measure)
-    if step is not None:
-        return round(number * step, 3)
+    return _from_ratio if step is None else lambda number: round(number * step, 3)
+
+
+def _from_ratio(number: int) -> float:
     return 0.0 if number == 0 else float(round(math.exp((number - 1) * _RATIO)))
 
 
@@ -195,11 +226,12 @@ def _pack(columns: Sequence[Sequence[int]]) -> bytes:
     return head + zlib.compress(_columns(columns), 9)
 
 
-def _unpack(data: bytes) -> list[list[int]]:
+def _unpack(data: bytes, wanted: Collection[int] | None = None) -> dict[int, list[int]]:
+    """The columns by their number: all, or those ``wanted`` that there are."""
     version, length, count = _HEAD.unpack_from(data)
     if version != _VERSION:
         raise ValueError(f"history was packed by version {version} of the format")
-    return _read_columns(zlib.decompress(data[_HEAD.size :]), length, count)
+    return _read_columns(zlib.decompress(data[_HEAD.size :]), length, count, wanted)
 
 
 def _columns(columns: Sequence[Sequence[int]]) -> bytes:
@@ -223,14 +255,17 @@ def _code(values: Sequence[int]) -> str:
     return next(code for code, limit in _LIMITS if -limit <= low and high < limit)
 
 
-def _read_columns(raw: bytes, length: int, count: int) -> list[list[int]]:
-    found, place = [], 0
-    for _ in range(count):
+def _read_columns(
+    raw: bytes, length: int, count: int, wanted: Collection[int] | None = None
+) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    place = 0
+    for number in range(count):
         code, differs = _COLUMN.unpack_from(raw, place)
-        column = array(code.decode())
         place += _COLUMN.size
-        end = place + length * column.itemsize
-        column.frombytes(raw[place:end])
+        end = place + length * _SIZES[code]
+        if wanted is None or number in wanted:
+            column = array(code.decode(), raw[place:end])
+            found[number] = list(accumulate(column)) if differs else column.tolist()
         place = end
-        found.append(list(accumulate(column)) if differs else column.tolist())
     return found

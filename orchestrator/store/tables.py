@@ -235,12 +235,24 @@ history_rollups = Table(
     Column("series_id", Integer, primary_key=True, autoincrement=False),
     Column("level", SmallInteger, primary_key=True, autoincrement=False),
     Column("start", BigInteger, primary_key=True, autoincrement=False),
-    Column("stats", LargeBinary, nullable=False),
     Column("sketches", LargeBinary, nullable=False),
     Index("ix_history_rollups_age", "level", "start"),
     **_MYSQL,
 )
-"""An hour or a day of a server or a site."""
+"""An hour or a day of a server or a site, to be merged."""
+
+history_stats = Table(
+    "history_stats",
+    metadata,
+    Column("series_id", Integer, primary_key=True, autoincrement=False),
+    Column("level", SmallInteger, primary_key=True, autoincrement=False),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("stats", LargeBinary, nullable=False),
+    Index("ix_history_stats_age", "level", "start"),
+    sqlite_with_rowid=False,
+    **_MYSQL,
+)
+"""The same for charts, close together: a month of a server is a few pages."""
 
 health_intervals = Table(
     "health_intervals",

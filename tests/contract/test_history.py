@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from orchestrator.domain.availability import HealthInterval, Span
 from orchestrator.domain.errors import InvalidRequest, UnknownServer
-from orchestrator.domain.history import MEASURES, Measure, Reading, Resolution, Stats
+from orchestrator.domain.history import MEASURES, Measure, Reading, Resolution, Stats, rollup
 from orchestrator.domain.sample import Sample
 from orchestrator.domain.server import Health, Load
 from orchestrator.ports import Subject
@@ -17,7 +17,7 @@ from orchestrator.services.keep_history import WATCH_GAP, KeepHistory
 from orchestrator.services.read_history import Chart, ReadHistory
 from orchestrator.services.retry import Retry
 from orchestrator.services.roll_up import Keep, RollUp
-from orchestrator.store import Store
+from orchestrator.store import Store, schema
 from tests.fakes import START, FakeClock, fill, make_server
 
 HOUR = timedelta(hours=1)
@@ -232,7 +232,7 @@ def test_health_is_forgotten_with_the_hours(house: House) -> None:
 
 def test_reading_an_unknown_series_writes_nothing(house: House) -> None:
     with house.store.unit_of_work(read_only=True) as uow:
-        assert uow.history.readings("never", START, START + HOUR) == []
+        assert uow.history.values("never", Measure.CPU, START, START + HOUR) == []
         assert uow.history.rollups(Subject.site("x"), Resolution.DAY, START, START + HOUR) == []
     with house.store.unit_of_work(read_only=True) as uow:
         assert uow.history._ids == {}
@@ -244,7 +244,29 @@ def test_a_reading_keeps_its_milliseconds_while_its_hour_is_open(store: Store) -
     with store.unit_of_work() as uow:
         uow.history.add([("a", reading)])
         uow.history.add([])
-        (found,) = uow.history.readings("a", START, START + HOUR)
-        assert found.at == at
+        assert uow.history.values("a", Measure.CPU, START, START + HOUR) == [(at, 0.5)]
         assert uow.history.hours_to_close(START, 10) == []
         assert uow.history.hours_to_close(START + HOUR, 10) == [("a", START)]
+
+
+def test_charts_of_hours_survive_the_move_to_their_own_table_and_back(store: Store) -> None:
+    """Revision 0005, which a database of before is brought to."""
+    subject, exact = Subject.server("a"), rollup([Reading(START, tuple(0.5 for _ in MEASURES))])
+    with store.unit_of_work() as uow:
+        for hours in range(3):
+            uow.history.put_rollup(subject, Resolution.HOUR, START + hours * HOUR, exact)
+        uow.commit()
+
+    def chart() -> Sequence[tuple[datetime, Stats]]:
+        with store.unit_of_work(read_only=True) as uow:
+            return uow.history.stats(subject, Resolution.HOUR, Measure.GPU, START, START + 3 * HOUR)
+
+    before = chart()
+    assert len(before) == 3
+    schema.downgrade(store._engine, schema.default_migrations(), "0004")
+    store.upgrade()
+    assert chart() == before
+    with store.unit_of_work() as uow:
+        assert uow.history.expire(Resolution.HOUR, START + HOUR) == 2
+        uow.commit()
+    assert chart() == before[1:]

@@ -19,6 +19,7 @@ from sqlalchemy.engine import make_url
 
 from orchestrator.domain.errors import DatabaseUnusable, ServerUnreachable, StoreUnavailable
 from orchestrator.domain.event import Event
+from orchestrator.domain.history import Measure
 from orchestrator.domain.sample import Sample
 from orchestrator.domain.server import Health
 from orchestrator.services.end_game import EndGame
@@ -174,12 +175,12 @@ def check_an_outage(
     with store.unit_of_work(read_only=True) as uow:
         a, b = uow.servers.list()
         (told,) = uow.events.list(server="a")
-        kept = uow.history.open_readings("b", START, START + timedelta(hours=1))
+        kept = uow.history.open_values("b", Measure.CPU, START, START + timedelta(hours=1))
     assert (a.health, b.health) == (Health.UNREACHABLE, Health.UP)
     assert a.checked_at == b.answered_at == clock.now()
     assert told.kind == "server_health"
     assert [sample.server for sample in samples] == ["a", "b"] * 6
-    assert [reading.at for reading in kept] == [s.at for s in samples if s.server == "b"]
+    assert [at for at, _ in kept] == [s.at for s in samples if s.server == "b"]
 
 
 @pytest.mark.mariadb

@@ -62,6 +62,21 @@ def test_an_hour_of_polls_comes_back(seed: int) -> None:
 
 
 @given(SEEDS)
+@settings(max_examples=30, deadline=None)
+def test_one_measure_alone_is_that_of_the_whole(seed: int) -> None:
+    readings = readings_of(seed)
+    packed = packing.pack_readings(readings, HOUR)
+    whole = packing.unpack_readings(packed, HOUR)
+    for place, measure in enumerate(MEASURES):
+        wanted = [(each.at, each.values[place]) for each in whole]
+        assert packing.unpack_values(packed, HOUR, measure) == [
+            (at, value) for at, value in wanted if value is not None
+        ]
+        one = packing.pack_reading(readings[0].values)
+        assert packing.unpack_value(one, measure) == packing.unpack_reading(one)[place]
+
+
+@given(SEEDS)
 @settings(deadline=None)
 def test_one_poll_comes_back(seed: int) -> None:
     values = row(random.Random(seed))
@@ -72,6 +87,8 @@ def test_a_poll_of_an_older_version_lacks_the_newer_measures() -> None:
     packed = packing.pack_reading(tuple(1.0 for _ in MEASURES))
     found = packing.unpack_reading(packed[:8])
     assert found == (1.0, 1.0, *[None] * (len(MEASURES) - 2))
+    assert packing.unpack_value(packed[:8], Measure.MEMORY) == 1.0
+    assert packing.unpack_value(packed[:8], Measure.POLL) is None
 
 
 @given(SEEDS)
