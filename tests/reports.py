@@ -53,6 +53,7 @@ def sample_report() -> Report:
         made_at=UNTIL + timedelta(minutes=5),
         timezone="UTC",
         availability=0.9821,
+        watched=0.875,
         sessions=sessions,
         sites=(
             SiteFigures(

@@ -22,18 +22,17 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 STORE = ("database", "log_level", "log_format")
 """Settings of commands that read or write the store only."""
 
-FLEET = (
+CALLS = (
     "inventory",
     "vault_password_file",
     *STORE,
-    "strategy",
     "call_timeout",
-    "poll_timeout",
-    "poll_workers",
     "connections_per_server",
-    "end_grace",
 )
 """Settings of commands that call servers."""
+
+POLLS = (*CALLS, "poll_timeout", "poll_workers")
+"""Settings of commands that poll them, too."""
 
 
 def settings_options(*names: str) -> Callable[[Command], Command]:

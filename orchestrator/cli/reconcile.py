@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from orchestrator.cli.options import FLEET, json_option, open_broker, settings_options
+from orchestrator.cli.options import POLLS, json_option, open_broker, settings_options
 from orchestrator.cli.output import print_json, print_table
 
 
 @click.command()
-@settings_options(*FLEET, "orphans", "orphan_age")
+@settings_options(*POLLS, "end_grace", "orphans", "orphan_age")
 @json_option
 def reconcile(as_json: bool, **options: Any) -> None:
     """Ask every server what runs, settle the sessions, and say what was done.

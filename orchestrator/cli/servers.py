@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from orchestrator.api import check_json, server_json
 from orchestrator.cli.options import (
-    FLEET,
+    POLLS,
     STORE,
     json_option,
     open_broker,
@@ -17,7 +18,7 @@ from orchestrator.cli.options import (
     user_name,
 )
 from orchestrator.cli.output import age, percent, print_json, print_table
-from orchestrator.domain.check import Verdict
+from orchestrator.domain.check import CheckedServer, Verdict
 from orchestrator.domain.errors import UnknownServer
 from orchestrator.domain.server import ServerRecord
 
@@ -47,7 +48,7 @@ def list_(as_json: bool, **options: Any) -> None:
 
 @servers.command()
 @click.argument("names", nargs=-1)
-@settings_options(*FLEET)
+@settings_options(*POLLS)
 @json_option
 def check(names: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Look at what NAMES, or all servers, lack. Exit code 1 where there is a problem.
@@ -85,6 +86,7 @@ def check(names: tuple[str, ...], as_json: bool, **options: Any) -> None:
             ],
             "no servers",
         )
+        click.echo(_summary(found))
     if any(checked.verdict is Verdict.PROBLEM for checked in found):
         click.get_current_context().exit(1)
 
@@ -109,6 +111,19 @@ def resume(name: str, as_json: bool, **options: Any) -> None:
     with open_broker(options) as broker:
         record = broker.manage_servers.resume(name, user_name())
     _print_one(record, as_json)
+
+
+def _summary(found: Sequence[CheckedServer]) -> str:
+    counts = Counter(item.verdict for checked in found for item in checked.items)
+    parts = [f"{counts[Verdict.OK]} ok", _plural(counts[Verdict.WARNING], "warning")]
+    parts.append(_plural(counts[Verdict.PROBLEM], "problem"))
+    if counts[Verdict.NOT_MEASURED]:
+        parts.append(f"{counts[Verdict.NOT_MEASURED]} not measured")
+    return f"{_plural(len(found), 'server')}: {', '.join(parts)}"
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _print_one(record: ServerRecord, as_json: bool) -> None:

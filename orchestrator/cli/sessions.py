@@ -10,7 +10,7 @@ from rich.console import Console
 
 from orchestrator.api import session_json
 from orchestrator.bootstrap import Broker
-from orchestrator.cli.options import FLEET, STORE, json_option, open_broker, settings_options
+from orchestrator.cli.options import CALLS, POLLS, STORE, json_option, open_broker, settings_options
 from orchestrator.cli.output import age, print_json, print_table
 from orchestrator.domain.event import Event
 from orchestrator.domain.mode import Mode
@@ -107,7 +107,7 @@ def show(session: str, as_json: bool, **options: Any) -> None:
     show_envvar=True,
     help="IP address that alone may reach the stream; without it the firewall stays as it is.",
 )
-@settings_options(*FLEET)
+@settings_options(*POLLS, "strategy")
 @json_option
 def start(
     game: str,
@@ -129,7 +129,7 @@ def start(
 
 @sessions.command()
 @click.argument("session")
-@settings_options(*FLEET)
+@settings_options(*CALLS, "end_grace")
 @json_option
 def end(session: str, as_json: bool, **options: Any) -> None:
     """End SESSION: close its game, by force if need be."""

@@ -172,7 +172,8 @@ def _added(before: Iterable[str], after: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that a report says."""
+    """Everything that a report says. ``availability`` is a share of the watched time,
+    and ``watched`` the share of the period that was, over all servers."""
 
     since: datetime
     until: datetime
@@ -185,6 +186,7 @@ class Report:
     incidents: Sequence[IncidentFigures]
     changes: Changes
     fleet: Fleet
+    watched: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
@@ -43,6 +43,8 @@ class Metrics:
     ) -> None:
         self._clock = clock
         self._site_of = site_of
+        # A series of when a child began, for each, which nothing of ours reads.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self._polls = Histogram(
             "orchestrator_poll_duration_seconds",

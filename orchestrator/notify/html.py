@@ -82,11 +82,17 @@ def _figures(report: Report, words: Wording) -> str:
         f"{escape(value)}</div></td>"
         for label, value, colour in boxes
     )
-    starts = f"{words.say('start_time')}: {words.starts(s.start_p50, s.start_p95)}"
+    lines = (
+        words.fact("watched", words.watched(report.watched, report)),
+        words.fact("start_time", words.starts(s.start_p50, s.start_p95)),
+    )
+    below = "".join(
+        f'<p style="margin:8px 4px 0;font-size:13px;color:#5a6472">{escape(line)}</p>'
+        for line in lines
+    )
     return (
         '<table role="presentation" width="100%" cellpadding="0" cellspacing="4" border="0">'
-        f"<tr>{cells}</tr></table>"
-        f'<p style="margin:8px 4px 0;font-size:13px;color:#5a6472">{escape(starts)}</p>'
+        f"<tr>{cells}</tr></table>{below}"
     )
 
 
@@ -111,7 +117,8 @@ def _site(report: Report, site: SiteFigures, words: Wording) -> str:
         ),
     ]
     if site.watched < 0.995:
-        parts.append(_note(words.say("watched_little", share=words.share(site.watched))))
+        watched = words.watched(site.watched, report)
+        parts.append(_note(words.say("watched_little", watched=watched)))
     parts.append(_load(site, words))
     parts.append(_capacity(site, words))
     parts.append(_servers([s for s in report.servers if s.site == site.name], words))
@@ -120,7 +127,7 @@ def _site(report: Report, site: SiteFigures, words: Wording) -> str:
 
 def _load(site: SiteFigures, words: Wording) -> str:
     if not site.load:
-        return _note(f"{words.say('load')}: {words.say('no_data')}")
+        return _note(words.fact("load", words.say("no_data")))
     rows = [
         [
             escape(words.say(name)),
@@ -221,7 +228,7 @@ def _what(incident: IncidentFigures, words: Wording) -> str:
     text = words.health(incident.health)
     if incident.planned:
         text += f" ({words.say('planned')})"
-    return f"{text}: {incident.reason[:120]}" if incident.reason else text
+    return words.labelled(text, incident.reason[:120]) if incident.reason else text
 
 
 def _length(incident: IncidentFigures, words: Wording) -> str:

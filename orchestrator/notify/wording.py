@@ -30,6 +30,23 @@ class Wording:
             return f"{min(percent, 99.99):.2f} %"
         return f"{percent:.1f} %" if percent < 99 else "100 %"
 
+    def fact(self, key: str, value: str) -> str:
+        """A text and what it is of, with the language's own colon between them."""
+        return self.labelled(self.say(key), value)
+
+    def labelled(self, label: str, value: str) -> str:
+        """The same for a label that is no text of ours alone."""
+        return label + self.say("colon") + value
+
+    def watched(self, share: float | None, report: Report) -> str:
+        """How much of the period the broker watched, as a time and a share."""
+        if share is None:
+            return self.say("no_data")
+        whole = (report.until - report.since).total_seconds()
+        shown = self.share(share) if share >= 0.001 or not share else self.say("least_share")
+        length = self.span(share * whole)
+        return self.say("watched_of", length=length, whole=self.span(whole), share=shown)
+
     def load(self, value: float | None) -> str:
         """A share of load, in whole per cent."""
         return self.say("not_measured") if value is None else f"{100 * value:.0f} %"

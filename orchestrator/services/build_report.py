@@ -68,6 +68,7 @@ def build_report(
         if record.present:
             sites[record.server.site].append(record)
     servers = [_server(facts, record) for site in sorted(sites) for record in sites[site]]
+    figures = [_site(facts, site, sites[site], timezone) for site in sorted(sites)]
     return Report(
         since=period.since,
         until=period.until,
@@ -75,11 +76,12 @@ def build_report(
         timezone=timezone,
         availability=_availability(facts, {r.server.name for r in facts.records if r.present}),
         sessions=session_figures(facts.sessions, facts.lost, period),
-        sites=[_site(facts, site, sites[site], timezone) for site in sorted(sites)],
+        sites=figures,
         servers=servers,
         incidents=_incidents(facts, sites),
         changes=NoChanges() if before is None else changes(before[1], fleet, before[0]),
         fleet=fleet,
+        watched=_watched(figures),
     )
 
 
@@ -211,6 +213,12 @@ def _site(facts: _Facts, site: str, records: Sequence[ServerRecord], timezone: s
         forecast=outlook,
         load=_figures(merged_rollups([facts.loads[name] for name in names])),
     )
+
+
+def _watched(sites: Sequence[SiteFigures]) -> float | None:
+    """Of all servers' time, what was watched; None without a server."""
+    servers = sum(site.servers for site in sites)
+    return sum(site.watched * site.servers for site in sites) / servers if servers else None
 
 
 def _incidents(facts: _Facts, sites: Mapping[str, Sequence[ServerRecord]]) -> list[IncidentFigures]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -84,6 +85,8 @@ def test_the_commands_work_without_a_running_broker(lab: Path, tmp_path: Path) -
     assert [server["verdict"] for server in checked] == ["ok", "ok"]
     assert {"polling", "scripts", "desktop", "clock"} <= {i["name"] for i in checked[0]["items"]}
     assert "game-01" in run("servers", "list", **fleet)
+    table = run("servers", "check", "game-01", **fleet)
+    assert re.fullmatch(r"1 server: \d+ ok, 0 warnings, 0 problems", table.splitlines()[-1])
     game = tmp_path / "game.json"
     game.write_text(
         json.dumps(

@@ -67,6 +67,24 @@ def test_every_option_has_a_variable_and_is_documented() -> None:
         assert command.help, path
 
 
+def test_commands_offer_no_option_that_does_nothing_for_them() -> None:
+    """Where a setting has an effect, by the commands that have an option for it."""
+    having = {
+        name: {
+            path.removeprefix("orchestrator ")
+            for path, c in commands(main)
+            if name in {parameter.name for parameter in c.params}
+        }
+        for name in ("strategy", "end_grace", "poll_timeout", "orphans")
+    }
+    assert having == {
+        "strategy": {"serve", "sessions start"},
+        "end_grace": {"serve", "sessions end", "reconcile"},
+        "poll_timeout": {"serve", "sessions start", "servers check", "reconcile"},
+        "orphans": {"serve", "reconcile"},
+    }
+
+
 def test_every_command_that_prints_has_json() -> None:
     without = {path for path, c in commands(main) if "as_json" not in {p.name for p in c.params}}
     assert without == {"orchestrator serve", "orchestrator lab", "orchestrator demo"}

@@ -131,3 +131,11 @@ def test_both_formats_of_prometheus_are_spoken(desk: Desk, accept: str) -> None:
     answer = desk.get("/metrics", headers={"Accept": accept})
     kind = "openmetrics" if accept else "text/plain"
     assert kind in answer.content_type
+
+
+@pytest.mark.parametrize("accept", ["", "application/openmetrics-text; version=1.0.0"])
+def test_no_series_says_only_when_another_was_made(counted: Desk, accept: str) -> None:
+    told = counted.get("/metrics", headers={"Accept": accept}).get_data(as_text=True)
+    assert "orchestrator_poll_duration_seconds_count" in told
+    assert "orchestrator_poll_failures_total" in told
+    assert "_created" not in told

@@ -94,7 +94,7 @@ def test_everything_that_is_known_is_on_the_page(language: Language) -> None:
     checked.feed(html)
     shown = "".join(checked.text)
     if language is Language.CHINESE:
-        english = [t for t in ENGLISH.values() if " " in t and "{" not in t and t != "CPU"]
+        english = [t for t in ENGLISH.values() if " " in t.strip() and "{" not in t and t != "CPU"]
         assert not [text for text in english if text in shown]
 
 
@@ -172,3 +172,33 @@ def test_every_outlook_is_a_sentence(language: Language, outlook: Outlook) -> No
     text = Wording(language).outlook(Forecast(outlook, 9, known, on))
     assert "None" not in text
     assert "{" not in text
+
+
+@LANGUAGES
+def test_availability_says_of_how_much_of_the_period_it_is(language: Language) -> None:
+    minutes = 12 / (7 * 24 * 60)
+    sites = [replace(site, watched=minutes) for site in sample_report().sites]
+    report = replace(sample_report(), availability=1.0, watched=minutes, sites=sites)
+    made = render_report(report, language)
+    told = {Language.ENGLISH: "12 min of 7 d (0.1 %)", Language.CHINESE: "7 天中的 12 分（0.1 %）"}
+    assert made.text.count(told[language]) == 3
+    assert made.html.count(told[language]) == 3
+    assert json.loads(made.json)["watched"] == minutes
+
+
+def test_a_time_too_short_for_a_share_is_not_told_as_none() -> None:
+    words, report = Wording(Language.ENGLISH), sample_report()
+    assert words.watched(30 / (7 * 86400), report) == "30 s of 7 d (less than 0.1 %)"
+    assert words.watched(0.0, report) == "0 s of 7 d (0.0 %)"
+    assert words.watched(1.0, report) == "7 d of 7 d (100 %)"
+    assert words.watched(None, report) == "no data"
+
+
+def test_chinese_has_its_own_colon() -> None:
+    report = replace(sample_report(), sites=[replace(s, load={}) for s in sample_report().sites])
+    made = render_report(report, Language.CHINESE)
+    checked = Checked()
+    checked.feed(made.html)
+    for text in (made.text, *checked.text):
+        assert not re.search(r"[\u3400-\u9fff）]: ", text), text
+    assert "可用率：98.2 %" in made.text

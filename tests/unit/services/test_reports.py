@@ -143,6 +143,7 @@ def test_time_in_which_nobody_watched_counts_neither_way(house: House) -> None:
     assert report.availability == 1
     assert report.incidents == []
     assert report.sites[0].watched == pytest.approx(2 / 8, abs=0.03)
+    assert report.watched == pytest.approx(2 / 8, abs=0.03)
 
 
 def test_what_is_planned_is_told_but_costs_no_availability(house: House) -> None:
