@@ -109,8 +109,8 @@ class HistoryRepository(Protocol):
         """Hours or days for a chart, by time."""
         ...
 
-    def expire(self, resolution: Resolution, before: datetime) -> int:
-        """Forget what begins before; returns how many rows that were."""
+    def expire(self, resolution: Resolution, before: datetime, most: timedelta) -> int:
+        """Forget what begins before, the oldest ``most`` of it; how many rows that were."""
         ...
 
 

@@ -27,6 +27,9 @@ LOOK = 10_000
 PAUSE = 0.05
 """Seconds between two batches, so that closing a large fleet's hour delays nobody."""
 
+SLICE = timedelta(hours=6)
+"""What is forgotten in one transaction, of what a broker that was away finds too old."""
+
 CATCH_UP = timedelta(days=2)
 """How far back a site's missing hours are looked for."""
 
@@ -69,6 +72,8 @@ class RollUp:
                 self._clock.sleep(PAUSE)
             closed += len(due)
         self._sum_up_sites()
+        while self._retry(self._forget_some):
+            self._clock.sleep(PAUSE)
         self._retry(self._forget)
         return closed
 
@@ -110,11 +115,20 @@ class RollUp:
                     _sum_up_day(uow, subject, hour)
             uow.commit()
 
+    def _forget_some(self) -> int:
+        """The oldest of what is to go, so that no transaction holds others up for long."""
+        now = self._clock.now()
+        with self._units() as uow:
+            gone = sum(
+                uow.history.expire(resolution, now - self._keep.of(resolution), SLICE)
+                for resolution in Resolution
+            )
+            uow.commit()
+        return gone
+
     def _forget(self) -> None:
         now = self._clock.now()
         with self._units() as uow:
-            for resolution in Resolution:
-                uow.history.expire(resolution, now - self._keep.of(resolution))
             uow.health.expire(now - self._keep.hour)
             present = {r.server.name for r in uow.servers.list() if r.present}
             uow.health.end_departed(present, now)

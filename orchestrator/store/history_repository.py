@@ -197,17 +197,20 @@ class History:
         points = ((_from_seconds(at), packing.unpack_stats(raw, measure)) for at, raw in found)
         return [(at, stats) for at, stats in points if stats is not None]
 
-    def expire(self, resolution: Resolution, before: datetime) -> int:
-        """Forget what begins before; returns how many rows that were."""
+    def expire(self, resolution: Resolution, before: datetime, most: timedelta) -> int:
+        """Forget what begins before, the oldest ``most`` of it; how many rows that were."""
         is_packed = resolution in {Resolution.RAW, Resolution.MINUTE}
-        return sum(
-            self._connection.execute(
-                delete(table).where(
-                    table.c.level == _LEVELS[resolution], table.c.start < _seconds(before)
+        gone = 0
+        for table in [_CHUNKS] if is_packed else [_ROLLUPS, _STATS]:
+            at_level = table.c.level == _LEVELS[resolution]
+            oldest = self._connection.scalar(select(func.min(table.c.start)).where(at_level))
+            if oldest is not None:
+                until = min(_seconds(before), oldest + most // timedelta(seconds=1))
+                found = self._connection.execute(
+                    delete(table).where(at_level, table.c.start < until)
                 )
-            ).rowcount
-            for table in ([_CHUNKS] if is_packed else [_ROLLUPS, _STATS])
-        )
+                gone += found.rowcount
+        return gone
 
     def _open(
         self, series: int, inside: Sequence[ColumnElement[bool]]

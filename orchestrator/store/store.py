@@ -34,6 +34,7 @@ from orchestrator.store.session_repository import Sessions
 from orchestrator.store.turns import Turns
 
 _BUSY_SECONDS = 5.0
+_QUEUES = 3
 _ANSWER_SECONDS = 30
 _MIGRATION_SECONDS = 3600
 
@@ -41,8 +42,9 @@ _MIGRATION_SECONDS = 3600
 class Store:
     """A database of ours; ``unit_of_work`` is the UnitOfWorkFactory port.
 
-    ``busy_seconds`` is how long it waits for what another program has locked,
-    ``answer_seconds`` how long a database server may take for an answer.
+    ``busy_seconds`` is how long it waits for a file that another program has locked,
+    and three times that for rows; ``answer_seconds`` how long a database server may
+    take for an answer.
     """
 
     def __init__(
@@ -141,7 +143,7 @@ class SqlUnitOfWork:
                 connection = self._connection = self._begun()
         except BaseException as error:
             if self._turns is not None:
-                self._turns.give_back(in_vain=isinstance(error, StoreUnavailable))
+                self._turns.give_back(error if isinstance(error, StoreUnavailable) else None)
             raise
         self.servers = repositories.Servers(connection)
         self.games = repositories.Games(connection)
@@ -215,7 +217,8 @@ def _engine(url: URL, pool_size: int, busy_seconds: float, answer_seconds: int) 
         event.listen(engine, "connect", partial(_set_up_sqlite, round(busy_seconds * 1000)))
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    limit = max(1, round(busy_seconds))
+    # Rows are waited for in a queue of our own transactions, too.
+    limit = max(1, round(_QUEUES * busy_seconds))
     arguments = {
         "connect_timeout": min(10, answer_seconds),
         # A database whose host is gone answers nothing: without these, for ever.

@@ -20,6 +20,7 @@ class Turns:
         self._changed = threading.Condition()
         self._taken = False
         self._in_vain = 0
+        self._why = "other writers took too long"
         self.waiting = 0
 
     def take(self) -> None:
@@ -32,15 +33,16 @@ class Turns:
             )
             self.waiting -= 1
             if not came or self._in_vain != before:
-                raise StoreUnavailable("the database does not work: nothing can be written now")
+                raise StoreUnavailable(self._why)
             self._taken = True
 
-    def give_back(self, *, in_vain: bool = False) -> None:
-        """``in_vain``: another program kept the file from us."""
+    def give_back(self, in_vain: StoreUnavailable | None = None) -> None:
+        """``in_vain``: why nothing came of it, which is told to all who queue."""
         with self._changed:
             self._taken = False
-            if in_vain:
+            if in_vain is not None:
                 self._in_vain += 1
+                self._why = in_vain.message
                 self._changed.notify_all()
             else:
                 self._changed.notify()

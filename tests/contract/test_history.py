@@ -18,6 +18,7 @@ from orchestrator.services.read_history import Chart, ReadHistory
 from orchestrator.services.retry import Retry
 from orchestrator.services.roll_up import Keep, RollUp
 from orchestrator.store import Store, schema
+from orchestrator.store.store import SqlUnitOfWork
 from tests.fakes import START, FakeClock, fill, make_server
 
 HOUR = timedelta(hours=1)
@@ -267,6 +268,27 @@ def test_charts_of_hours_survive_the_move_to_their_own_table_and_back(store: Sto
     store.upgrade()
     assert chart() == before
     with store.unit_of_work() as uow:
-        assert uow.history.expire(Resolution.HOUR, START + HOUR) == 2
+        assert uow.history.expire(Resolution.HOUR, START + HOUR, HOUR) == 2
         uow.commit()
     assert chart() == before[1:]
+
+
+def test_much_that_is_too_old_is_forgotten_in_short_transactions(store: Store) -> None:
+    exact = rollup([Reading(START, tuple(0.5 for _ in MEASURES))])
+    with store.unit_of_work() as uow:
+        for hours in range(30):
+            uow.history.put_rollup(A, Resolution.HOUR, START + hours * HOUR, exact)
+        uow.commit()
+    left: list[int] = []
+
+    def units(*, read_only: bool = False) -> SqlUnitOfWork:
+        with store.unit_of_work(read_only=True) as uow:
+            found = uow.history.stats(
+                A, Resolution.HOUR, Measure.CPU, START, START + timedelta(days=9)
+            )
+        left.append(len(found))
+        return store.unit_of_work(read_only=read_only)
+
+    clock = FakeClock(START + timedelta(days=500))
+    RollUp(units, clock, Retry(clock), Keep())()
+    assert [many for many in dict.fromkeys(left) if many < 30] == [24, 18, 12, 6, 0]

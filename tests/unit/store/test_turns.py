@@ -28,8 +28,8 @@ def test_whoever_waits_is_told_when_a_turn_was_in_vain_and_later_ones_are_not() 
         waiting: list[Future[None]] = [pool.submit(queue) for _ in range(4)]
         begun.wait()
         assert waits_until(lambda: turns.waiting == 4, 30)
-        turns.give_back(in_vain=True)
-        assert all(isinstance(each.exception(30), StoreUnavailable) for each in waiting)
+        turns.give_back(StoreUnavailable("the file is locked"))
+        assert [str(each.exception(30)) for each in waiting] == 4 * ["the file is locked"]
     turns.take()
     turns.give_back()
 
