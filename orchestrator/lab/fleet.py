@@ -31,6 +31,7 @@ _SIZES = ((8, 16384, 2), (16, 32768, 4), (32, 65536, 8))
 SUPERTUX = r"C:\Games\SuperTux\supertux2.exe"
 NEVERBALL = r"C:\Games\Neverball\neverball.exe"
 FREECIV = r"C:\Games\Freeciv\freeciv-gtk3.exe"
+NOTEPAD = r"C:\Windows\notepad.exe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,8 @@ def build_computer(
     install_game(computer, SUPERTUX, GameBehaviour(window="SuperTux"))
     install_game(computer, NEVERBALL, GameBehaviour(window="Neverball", cpu=0.2, gpu=0.35))
     install_game(computer, FREECIV, GameBehaviour(window="Freeciv", cpu=0.05, gpu=0.02))
+    editor = GameBehaviour(window="Untitled - Notepad", cpu=0.01, gpu=0.0, memory_mb=20)
+    install_game(computer, NOTEPAD, editor)
     computer.files.write(
         rf"{CONFIG_DIRECTORY}\supertux.conf",
         "# SuperTux, hooked\n[core]\ninclude = common/server.conf\n"
