@@ -269,7 +269,7 @@ function Measure-Clock {
     # This clock against the broker's.
     param([string] $BrokerTime)
     if (-not $BrokerTime) { return }
-    $seconds = [Math]::Round(([datetime]::UtcNow - (ConvertTo-UtcTime $BrokerTime)).TotalSeconds)
+    $seconds = [Math]::Round(((Get-UtcNow) - (ConvertTo-UtcTime $BrokerTime)).TotalSeconds)
     $verdict = 'ok'
     if ([Math]::Abs($seconds) -gt $NotableOffsetSec) { $verdict = 'warning' }
     if ([Math]::Abs($seconds) -gt $LargestOffsetSec) { $verdict = 'problem' }

@@ -40,6 +40,11 @@ function Get-OptionalProperty {
     return $property.Value
 }
 
+function Get-UtcNow {
+    # The time, for all that waits, measures or compares.
+    return [datetime]::UtcNow
+}
+
 function ConvertTo-UtcTime {
     # A time as UTC, from what JSON, WMI and callers give; null where there is none.
     # Text without a zone is taken as UTC, a DateTime without one as local.

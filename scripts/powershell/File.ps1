@@ -54,12 +54,12 @@ function Open-File {
     # A stream on a file. One that somebody else holds is waited for, because a
     # call that was cut off may still be at its piece.
     param([object] $Item, [string] $Access, [string] $Share)
-    $deadline = [datetime]::UtcNow.AddSeconds(5)
+    $deadline = (Get-UtcNow).AddSeconds(5)
     while ($true) {
         try { return $Item.Open('Open', $Access, $Share) }
         catch {
             $failure = ConvertTo-FileFailure $_ $Item.Name
-            if ([string]$failure.FullyQualifiedErrorId -ne 'file_in_use' -or [datetime]::UtcNow -ge $deadline) { throw $failure }
+            if ([string]$failure.FullyQualifiedErrorId -ne 'file_in_use' -or (Get-UtcNow) -ge $deadline) { throw $failure }
         }
         Start-Sleep -Milliseconds 100
     }
@@ -158,7 +158,7 @@ function Remove-Leftover {
     # with for a day.
     param([string] $Path, [string] $Part)
     $name = Get-LeafName $Path
-    $oldest = [datetime]::UtcNow - $LeftoverAge
+    $oldest = (Get-UtcNow) - $LeftoverAge
     foreach ($file in @(Get-ChildItem -LiteralPath (Get-ParentPath $Path) -Force -ErrorAction SilentlyContinue)) {
         if (-not $file.Name.StartsWith("$name.", [StringComparison]::OrdinalIgnoreCase)) { continue }
         if ($file.Name.Substring($name.Length) -notmatch '^\.[0-9a-f]{16}\.(part|old)$' -or $file.Name -eq (Get-LeafName $Part)) { continue }

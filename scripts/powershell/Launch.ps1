@@ -190,7 +190,7 @@ function Test-Settled {
     # count as started.
     param([object] $Process, [object] $Record)
     if ($Record.ready -eq 'port' -or $null -eq $Process.Created) { return $true }
-    return ([datetime]::UtcNow -ge $Process.Created.AddSeconds($SettleSec))
+    return ((Get-UtcNow) -ge $Process.Created.AddSeconds($SettleSec))
 }
 
 function Test-StartUnderWay {
@@ -198,5 +198,5 @@ function Test-StartUnderWay {
     param([object] $Record, [object] $Task)
     if ($null -eq $Record.started_at) { return $true }
     if (@('Running', 'Queued') -contains (Get-TaskState $Task)) { return $true }
-    return ($null -ne $Record.ready_by -and [datetime]::UtcNow -le $Record.ready_by)
+    return ($null -ne $Record.ready_by -and (Get-UtcNow) -le $Record.ready_by)
 }

@@ -46,7 +46,7 @@ function New-Identity {
         Id      = $Process.Id
         Created = $Process.Created
         Image   = Get-Image $Process
-        Seen    = [datetime]::UtcNow
+        Seen    = Get-UtcNow
     }
 }
 
@@ -153,14 +153,14 @@ function Stop-ProcessTree {
     # and waits until it is gone. Answers the processes that were ended.
     [CmdletBinding(SupportsShouldProcess = $true)]
     param([object[]] $Root, [int] $TimeoutSec = 10)
-    $deadline = [datetime]::UtcNow.AddSeconds($TimeoutSec)
+    $deadline = (Get-UtcNow).AddSeconds($TimeoutSec)
     $roots = @($Root)
     $ended = [ordered]@{}
     $reason = ''
     while ($true) {
         $living = @(Get-ProcessTree @(Get-ProcessSnapshot) $roots)
         if ($living.Count -eq 0) { break }
-        if ([datetime]::UtcNow -ge $deadline) {
+        if ((Get-UtcNow) -ge $deadline) {
             $names = @($living | ForEach-Object { "$($_.Name) (PID $($_.Id))" }) -join ', '
             throw (New-Failure 'stop_failed' "still running after being ended by force: $names. $reason")
         }

@@ -126,7 +126,7 @@ $order = [pscustomobject]@{
     PlayerAddress = ([string]$PlayerAddress).Trim()
     AppName       = $AppName
     Sunshine      = $Sunshine
-    Deadline      = [datetime]::UtcNow.AddSeconds($ReadyTimeoutSec)
+    Deadline      = (Get-UtcNow).AddSeconds($ReadyTimeoutSec)
     Warnings      = New-Object System.Collections.ArrayList
 }
 Assert-Order $order

@@ -17,7 +17,7 @@ function Enter-StartLock {
     param([object] $Order)
     try { $mutex = New-Object System.Threading.Mutex $false, 'Global\OrchestratorStart' }
     catch { return $null }
-    $left = [int][math]::Max(0, ($Order.Deadline - [datetime]::UtcNow).TotalMilliseconds)
+    $left = [int][math]::Max(0, ($Order.Deadline - (Get-UtcNow)).TotalMilliseconds)
     try { if ($mutex.WaitOne($left)) { return $mutex } }
     catch [System.Threading.AbandonedMutexException] { return $mutex }
     $mutex.Dispose()
@@ -45,7 +45,7 @@ function Start-Launch {
         New-SessionConfig $Order $Record
         $lock = Enter-StartLock $Order
         $found = Start-SessionProcess $Order $Record
-        $Record.found_at = [datetime]::UtcNow
+        $Record.found_at = Get-UtcNow
         Save-Record $Order $Record
         Exit-StartLock $lock
         $lock = $null
@@ -65,7 +65,7 @@ function Start-SessionProcess {
     param([object] $Order, [object] $Record)
     $images = @((Get-LeafName $Record.program), (Get-LeafName $Record.game))
     $Record.before = [object[]]@(Get-ProcessSnapshot | Where-Object { $images -contains $_.Name } | ForEach-Object { Get-ProcessKey $_ })
-    $Record.started_at = [datetime]::UtcNow
+    $Record.started_at = Get-UtcNow
     Save-Record $Order $Record
     if ($Order.Mode -eq 'periodic') { Start-CompanionGame $Order $Record }
     Start-SessionTask $Order.SessionId
@@ -105,11 +105,11 @@ function Wait-Launch {
     $claimed = @(Get-OtherSessionKey $Order.SessionId)
     $watch = @{ Key = ''; Now = $null; Since = $null; GoneSince = $null; Seen = ($Record.known.Count -gt 0) }
     while ($true) {
-        $watch.Now = [datetime]::UtcNow
+        $watch.Now = Get-UtcNow
         $snapshot = @(Get-ProcessSnapshot)
         $found = Find-Launch $snapshot $Record $claimed
         $Record.known = [object[]]@($found.Known)
-        $isLate = [datetime]::UtcNow -ge $Order.Deadline
+        $isLate = (Get-UtcNow) -ge $Order.Deadline
         if ($null -ne $found.Launch -and -not $IsReady) { return $found }
         Assert-Alive $Order $Record $found $watch $TaskName
         if ($found.IsReady -and $null -eq $watch.GoneSince -and (Test-Steady $found.Launch $Record $watch $isLate)) { return $found }
@@ -143,8 +143,8 @@ function Assert-Alive {
         $Watch.Seen = $true
         return
     }
-    if ($null -eq $Watch.GoneSince) { $Watch.GoneSince = [datetime]::UtcNow }
-    $gone = ([datetime]::UtcNow - $Watch.GoneSince).TotalSeconds
+    if ($null -eq $Watch.GoneSince) { $Watch.GoneSince = Get-UtcNow }
+    $gone = ((Get-UtcNow) - $Watch.GoneSince).TotalSeconds
     $isOver = @('Ready', 'Disabled') -contains (Get-TaskState (Get-SessionTask $TaskName | Select-Object -First 1))
     if ($isPeriodic -and $hasRest) {
         if ($isOver -and $gone -ge 1) {
@@ -235,7 +235,7 @@ function Resume-Launch {
             $process = Find-Process $snapshot $found.Launch
             return (Complete-Launch $Order $record $process $found.Companions $false)
         }
-        if ([datetime]::UtcNow -ge $Order.Deadline) {
+        if ((Get-UtcNow) -ge $Order.Deadline) {
             throw (New-Failure 'not_ready' 'the session was started before and is not ready yet')
         }
         Start-Sleep -Milliseconds 250

@@ -87,8 +87,8 @@ function Close-Window {
         Start-SessionTask $name
     }
     catch { return "the window could not be asked to close: $($_.Exception.Message)" }
-    $deadline = [datetime]::UtcNow.AddSeconds($GraceSec)
-    while ([datetime]::UtcNow -lt $deadline) {
+    $deadline = (Get-UtcNow).AddSeconds($GraceSec)
+    while ((Get-UtcNow) -lt $deadline) {
         if (@(Get-ProcessTree @(Get-ProcessSnapshot) $Root).Count -eq 0) { return }
         Start-Sleep -Milliseconds 200
     }

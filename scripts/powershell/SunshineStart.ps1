@@ -63,7 +63,7 @@ function Wait-SunshineApp {
     # Waits until Sunshine lists the app.
     param([object] $Link, [object] $Order)
     while (@(Get-SunshineApp $Link | Where-Object { $_.Name -eq $Order.AppName }).Count -eq 0) {
-        if ([datetime]::UtcNow -ge $Order.Deadline) { throw (New-Failure 'not_ready' "Sunshine took the app $($Order.AppName) but does not list it") }
+        if ((Get-UtcNow) -ge $Order.Deadline) { throw (New-Failure 'not_ready' "Sunshine took the app $($Order.AppName) but does not list it") }
         Start-Sleep -Milliseconds 250
     }
 }

@@ -41,7 +41,6 @@ STATE: dict[str, Any] = {
     },
     "listeners": [],
     "certificates": [],
-    "rules": [],
     "users": [],
     "members": {"S-1-5-32-544": ["Administrator"], "S-1-5-32-558": [], "S-1-5-32-580": []},
     "registry": {"EnableLUA": 1},
@@ -52,7 +51,6 @@ STATE: dict[str, Any] = {
         "Win32_PerfFormattedData_PerfOS_Processor": [{"Name": "_Total", "PercentProcessorTime": 7}],
         "Win32_PerfFormattedData_GPUPerformanceCounters_GPUEngine": [{"Name": "pid_1"}],
     },
-    "listening": [],
     "denied": [],
     "calls": [],
 }
@@ -88,7 +86,7 @@ class Admin:
         source = (
             f"$ErrorActionPreference = 'Stop'\nImport-Module '{MODULE}'\nImport-Module '{ADMIN}'\n"
             "function Read-State { Get-Content -Raw -LiteralPath $env:ORCHESTRATOR_STANDINS_ADMIN"
-            " | ConvertFrom-Json }\n"
+            " | ConvertFrom-Json | Add-Member rules (Use-State { $args[0].rules }) -PassThru }\n"
             "$secret = ConvertTo-SecureString 'pass' -AsPlainText -Force\n"
             f"$answers = @()\n{body}\n"
             "[Console]::Out.WriteLine((ConvertTo-Json -InputObject $answers -Depth 8 -Compress))"
@@ -149,7 +147,7 @@ def test_a_server_is_opened_once_and_taken_back_exactly(admin: Admin) -> None:
     dry, untouched, first, opened, second, undone, after = admin.run(
         f"{RUN} -WhatIf", "Read-State", RUN, "Read-State", RUN, "ENABLE -Undo", "Read-State"
     )
-    assert without_calls(untouched[0]) == without_calls(STATE)
+    assert without_calls(untouched[0]) == without_calls(STATE) | {"rules": {}}
     assert untouched[0]["calls"] == []
     assert "changed" not in results(dry).values()
 
@@ -168,9 +166,9 @@ def test_a_server_is_opened_once_and_taken_back_exactly(admin: Admin) -> None:
             "CertificateThumbprint": THUMBPRINT,
         }
     ]
-    (rule,) = state["rules"]
-    assert (rule["LocalPort"], rule["Direction"], rule["Action"]) == ("5986", "Inbound", "Allow")
-    assert sorted(rule["RemoteAddress"]) == ["192.0.2.5", "198.51.100.0/24"]
+    (rule,) = state["rules"].values()
+    assert (rule["ports"], rule["direction"], rule["action"]) == (["5986"], "Inbound", "Allow")
+    assert sorted(rule["address"]) == ["192.0.2.5", "198.51.100.0/24"]
     assert state["sddl"] == SDDL + "(A;;CCWP;;;S-1-5-21-1-2-3-1001)"
     assert state["winrm"]["winrm/config/winrs"]["MaxShellsPerUser"] == "30"
     assert state["winrm"]["winrm/config/winrs"]["MaxMemoryPerShellMB"] == "2048"
@@ -182,7 +180,7 @@ def test_a_server_is_opened_once_and_taken_back_exactly(admin: Admin) -> None:
 
     assert set(results(second).values()) == {"unchanged"}
     assert results(undone) == dict.fromkeys(reversed(CHANGED), "changed")
-    assert without_calls(after[0]) == without_calls(STATE)
+    assert without_calls(after[0]) == without_calls(STATE) | {"rules": {}}
     assert admin.windows.files() == set()
 
 
@@ -200,7 +198,8 @@ def test_what_somebody_changed_since_is_left_and_what_failed_is_told(admin: Admi
     assert results(undone)["account orchestrator"] == "changed"
     assert results(again) == {"quota MaxShellsPerUser": "skipped"}
     state = admin.state()
-    assert (state["users"], state["rules"], state["listeners"]) == ([], [], [])
+    assert (state["users"], state["listeners"]) == ([], [])
+    assert admin.windows.read()["rules"] == {}
     assert state["winrm"]["winrm/config/winrs"]["MaxShellsPerUser"] == "40"
     assert admin.windows.files() == {RECORD}
 
@@ -216,7 +215,8 @@ def test_polling_alone_takes_no_administrators_and_a_listener_is_kept(admin: Adm
     assert state["members"]["S-1-5-32-580"] == ["poller"]
     assert state["registry"] == {"EnableLUA": 1}
     assert state["listeners"] == [listener]
-    assert state["rules"][0]["LocalPort"] == "443"
+    (rule,) = admin.windows.read()["rules"].values()
+    assert rule["ports"] == ["443"]
     assert "S-1-5-21-9" in state["sddl"]
 
 
@@ -229,8 +229,10 @@ def test_the_check_answers_as_the_lab_does(admin: Admin) -> None:
     admin.change(
         winrm=STATE["winrm"] | {"winrm/config/winrs": dict.fromkeys(
             ("MaxShellsPerUser", "MaxProcessesPerShell", "MaxMemoryPerShellMB"), "1000")},
-        listening=[{"port": 8600, "pid": 900}, {"port": 9, "pid": 900}],
     )  # fmt: skip
+    admin.windows.change(
+        listeners=[{"port": 8600, "pid": 900, "opens": 0}, {"port": 9, "pid": 900, "opens": 0}]
+    )
     now = datetime.now(UTC).isoformat()
     order = {"BrokerTime": now, "FirstPort": 8554, "LastPort": 8653, "Modes": ["periodic",
              "event-driven"], "GaDirectory": r"C:\GamingAnywhere\bin",

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 from powershell_source import sources
-from windows_standin import MODULE
 
 tree_sitter = pytest.importorskip("tree_sitter")
 grammar = pytest.importorskip("tree_sitter_pwsh")
 
-FILES = [source.path for source in sources()] + sorted(MODULE.parent.glob("*.ps*1"))
+FILES = [source.path for source in sources()] + sorted(Path(__file__).parent.rglob("*.ps*1"))
 
 
 def problems(text: bytes) -> list[str]:

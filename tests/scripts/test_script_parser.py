@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 from powershell_source import FOLDER
-from windows_standin import FLAGS, MODULE, PWSH, encoded
+from windows_standin import FLAGS, PWSH, encoded
 
 pytestmark = pytest.mark.pwsh
 
-_FILES = [*sorted(FOLDER.glob("*.ps1")), *sorted(MODULE.parent.glob("*.ps*1"))]
+_FILES = [*sorted(FOLDER.glob("*.ps1")), *sorted(Path(__file__).parent.rglob("*.ps*1"))]
 
 _PARSE = """
 $found = @(foreach ($path in $paths) {

@@ -1,20 +1,32 @@
 <#
 .SYNOPSIS
-    Stand-ins for what an administrator sets up: WinRM, firewall, accounts, registry.
+    Stand-ins for what an administrator sets up: WinRM, accounts, registry.
 .DESCRIPTION
-    Loaded after WindowsStandIns.psm1. Its state is a JSON file of its own, named
-    by ORCHESTRATOR_STANDINS_ADMIN, with winrm (a table for each resource),
-    listeners, certificates, rules, users, members (by the group's SID), registry,
-    sddl, service, classes (rows of WMI classes) and denied (names of commands).
+    Loaded after WindowsStandIns.psm1, which has the firewall. Its state is its
+    own, in memory or, where nobody has put one there, in a JSON file named by
+    ORCHESTRATOR_STANDINS_ADMIN: winrm (a table for each resource), listeners,
+    certificates, users, members (by the group's SID), registry, sddl, service,
+    classes (rows of WMI classes), elevated and denied (names of commands).
 .OUTPUTS
     None; it exports functions.
 .EXAMPLE
-    Import-Module ./AdminStandIns.psm1
+    Import-Module ./StandInServer.psm1
 #>
 
 $script:File = $env:ORCHESTRATOR_STANDINS_ADMIN
 
-function Read-Admin { [System.IO.File]::ReadAllText($script:File) | ConvertFrom-Json -AsHashtable }
+$script:Memory = $null
+
+function Initialize-AdminState {
+    # From now on the state is this table.
+    param([hashtable] $State)
+    $script:Memory = $State
+}
+
+function Read-Admin {
+    if ($null -ne $script:Memory) { return $script:Memory }
+    [System.IO.File]::ReadAllText($script:File) | ConvertFrom-Json -AsHashtable
+}
 
 function Edit-Admin {
     # Runs Body with the state and keeps what it changed.
@@ -27,7 +39,7 @@ function Edit-Admin {
         throw [System.Management.Automation.ErrorRecord]::new($exception, "AccessDenied,$Command", 'PermissionDenied', $null)
     }
     & $Body $state
-    [System.IO.File]::WriteAllText($script:File, (ConvertTo-Json -InputObject $state -Depth 8))
+    if ($null -eq $script:Memory) { [System.IO.File]::WriteAllText($script:File, (ConvertTo-Json -InputObject $state -Depth 8)) }
 }
 
 function New-NotFound {
@@ -105,49 +117,16 @@ function New-SelfSignedCertificate {
 
 function Get-ChildItem {
     [CmdletBinding()]
-    param([string] $LiteralPath, [string] $Path, [string] $Filter, [switch] $Force)
+    param([Parameter(Position = 0)] [string] $Path, [string] $LiteralPath, [string] $Filter, [switch] $Force, [switch] $Recurse, [switch] $File, [switch] $Name)
     if ($Path -notlike 'Cert:*') { return (Microsoft.PowerShell.Management\Get-ChildItem @PSBoundParameters) }
     (Read-Admin).certificates | ForEach-Object { [pscustomobject]@{ Thumbprint = $_.Thumbprint; RawData = [byte[]](1..100) } }
 }
 
 function Remove-Item {
     [CmdletBinding()]
-    param([string] $LiteralPath, [switch] $Force, [switch] $DeleteKey)
+    param([Parameter(Position = 0)] [string] $Path, [string] $LiteralPath, [switch] $Force, [switch] $Recurse, [switch] $DeleteKey)
     if ($LiteralPath -notlike 'Cert:*') { return (Microsoft.PowerShell.Management\Remove-Item @PSBoundParameters) }
     Edit-Admin 'Remove-Item' { param($s) $s.certificates = @($s.certificates | Where-Object { $_.Thumbprint -ne $LiteralPath.Split('\')[-1] }) }
-}
-
-function Get-NetFirewallRule {
-    [CmdletBinding()]
-    param([string] $Name)
-    $rule = @((Read-Admin).rules | Where-Object { $_.Name -eq $Name })
-    if ($rule.Count -eq 0) { $PSCmdlet.WriteError((New-NotFound "no rule $Name")) }
-    $rule | ForEach-Object { [pscustomobject]$_ }
-}
-
-function Get-NetFirewallPortFilter {
-    [CmdletBinding()]
-    param([Parameter(Mandatory)] $AssociatedNetFirewallRule)
-    [pscustomobject]@{ LocalPort = $AssociatedNetFirewallRule.LocalPort }
-}
-
-function Get-NetFirewallAddressFilter {
-    # Windows tells a network with its mask.
-    [CmdletBinding()]
-    param([Parameter(Mandatory)] $AssociatedNetFirewallRule)
-    [pscustomobject]@{ RemoteAddress = @($AssociatedNetFirewallRule.RemoteAddress | ForEach-Object { $_ -replace '/24$', '/255.255.255.0' }) }
-}
-
-function New-NetFirewallRule {
-    [CmdletBinding()]
-    param([string] $Name, [string] $DisplayName, [string] $Direction, [string] $Action, [string] $Protocol, [string] $LocalPort, [string[]] $RemoteAddress, [string] $Profile)
-    Edit-Admin 'New-NetFirewallRule' { param($s) $s.rules += @{ Name = $Name; LocalPort = $LocalPort; RemoteAddress = $RemoteAddress; Direction = $Direction; Action = $Action } }
-}
-
-function Remove-NetFirewallRule {
-    [CmdletBinding()]
-    param([Parameter(Mandatory)] [string] $Name)
-    Edit-Admin 'Remove-NetFirewallRule' { param($s) $s.rules = @($s.rules | Where-Object { $_.Name -ne $Name }) }
 }
 
 function Get-LocalUser {
@@ -231,13 +210,6 @@ function Get-CimInstance {
     $rows = (Read-Admin).classes
     if (-not $rows.ContainsKey($ClassName)) { return (WindowsStandIns\Get-CimInstance @PSBoundParameters) }
     $rows[$ClassName] | ForEach-Object { [pscustomobject]$_ }
-}
-
-function Get-NetTCPConnection {
-    [CmdletBinding()]
-    param([string] $State, [int] $LocalPort)
-    if ($LocalPort) { return (WindowsStandIns\Get-NetTCPConnection @PSBoundParameters) }
-    (Read-Admin).listening | Where-Object { $_ } | ForEach-Object { [pscustomobject]@{ LocalPort = [uint16]$_.port; OwningProcess = [uint32]$_.pid } }
 }
 
 function Get-NetUDPEndpoint {

@@ -2,10 +2,14 @@
 .SYNOPSIS
     Stand-ins for the Windows cmdlets that our scripts use, with a state.
 .DESCRIPTION
-    A small Windows in a JSON file: processes, scheduled tasks, listening ports
-    and who is logged on. Time is real: a process is there from created until
-    ends, a port from the moment it opens. What a program does is told by its
-    entry in programs, keyed by its path in lower case:
+    A small Windows: processes, scheduled tasks, listening ports, firewall rules
+    and who is logged on. A process is there from created until ends, a port from
+    the moment it opens. From PowerShell, StandInServer.psm1 sets one up and loads
+    this module; then the state is in memory and has a clock of its own, which
+    moves when somebody sleeps, by a millisecond with each cmdlet, and by a
+    quarter of a second where all processes are told. Other programs put the state into a JSON file, which several PowerShells may share;
+    then time is real. What a program does is told by its entry in programs,
+    keyed by its path in lower case:
 
       lives        seconds until it ends by itself; missing: for ever
       delay        seconds until it appears after its start
@@ -18,28 +22,45 @@
       immortal     whether it survives Stop-Process
       hidden       whether its path and command line are not told
 
-    rules holds the firewall's rules by name; desktop what Windows says of the
-    player's session (connection, locked), or null; sunshine its user, password,
-    port, apps and calls, or null where nothing answers.
+    rules holds the firewall's rules by name; desktop what Windows says of a
+    player's session (connection, locked), or null, and desktops, which may be
+    missing, the same by the number of a Windows session; sunshine its user,
+    password, port, apps and calls, or null where nothing answers. A process's
+    user is its owner; without it all belong to the state's user.
 
-    Environment: ORCHESTRATOR_STANDINS_STATE names the file,
+    Environment, for a state in a file: ORCHESTRATOR_STANDINS_STATE names it,
     ORCHESTRATOR_STANDINS_DRIVE the folder that becomes drive C:.
 .OUTPUTS
     None; it exports functions.
 .EXAMPLE
-    Import-Module ./WindowsStandIns.psm1
+    Import-Module ./StandInServer.psm1
 #>
 
 $script:StateFile = $env:ORCHESTRATOR_STANDINS_STATE
 $script:Scheduler = 900
 
-if (-not (Get-PSDrive -Name C -ErrorAction SilentlyContinue)) {
+$script:Memory = $null
+$script:Clock = $null
+
+if ($env:ORCHESTRATOR_STANDINS_DRIVE -and -not (Get-PSDrive -Name C -ErrorAction SilentlyContinue)) {
     $null = New-PSDrive -Name C -PSProvider FileSystem -Root $env:ORCHESTRATOR_STANDINS_DRIVE -Scope Global
+}
+
+function Initialize-StandInState {
+    # From now on the state is this table, and its clock starts at Now.
+    param([hashtable] $State, [datetime] $Now)
+    $script:Memory = $State
+    $script:Clock = $Now.ToUniversalTime().Ticks
 }
 
 function Use-State {
     # Runs Body with the state and keeps what it changed; one process at a time.
     param([scriptblock] $Body)
+    if ($null -ne $script:Memory) {
+        $script:Clock += 10000
+        & $Body $script:Memory
+        return
+    }
     $lock = $null
     while ($null -eq $lock) {
         try { $lock = [System.IO.File]::Open("$script:StateFile.lock", 'OpenOrCreate', 'ReadWrite', 'None') }
@@ -54,7 +75,23 @@ function Use-State {
     finally { $lock.Dispose() }
 }
 
-function Get-Ticks { [datetime]::UtcNow.Ticks }
+function Get-Ticks {
+    if ($null -ne $script:Clock) { return $script:Clock }
+    return [datetime]::UtcNow.Ticks
+}
+
+function Get-UtcNowStandIn {
+    # What Get-UtcNow of our scripts asks .NET.
+    [datetime]::new((Get-Ticks), 'Utc')
+}
+
+function Start-Sleep {
+    # Only the clock moves, where it is ours.
+    [CmdletBinding()]
+    param([Parameter(Mandatory)] [int] $Milliseconds)
+    if ($null -eq $script:Clock) { Microsoft.PowerShell.Utility\Start-Sleep -Milliseconds $Milliseconds }
+    else { $script:Clock += [long]$Milliseconds * 10000 }
+}
 
 function Test-Alive {
     param($Process)
@@ -136,7 +173,10 @@ function Invoke-Program {
             $State.processes[-1].environment = @{}
             foreach ($one in $start.variables) { $State.processes[-1].environment[$one.name] = [Environment]::GetEnvironmentVariable($one.name) }
         }
+        $kept = @{}
+        foreach ($entry in [Environment]::GetEnvironmentVariables().GetEnumerator()) { $kept[$entry.Key] = $entry.Value }
         . ([scriptblock]::Create($source))
+        foreach ($one in $start.variables) { [Environment]::SetEnvironmentVariable($one.name, $kept[$one.name]) }
         return $id
     }
     return (Add-Process $State $Task.execute $Task.argument $script:Scheduler $now)
@@ -174,7 +214,7 @@ function Register-ScheduledTask {
         }
         $state.tasks += @{
             name = $TaskName; path = $TaskPath; execute = $Action.Execute; argument = $Action.Arguments; directory = $Action.WorkingDirectory
-            user = $Principal.UserId; level = $Principal.RunLevel; settings = $Settings; last_run = $null; pid = 0
+            user = $Principal.UserId; logon = $Principal.LogonType; level = $Principal.RunLevel; settings = $Settings; last_run = $null; pid = 0
         }
     }
 }
@@ -215,6 +255,8 @@ function Get-ScheduledTask {
                 [pscustomobject]@{
                     TaskName = $task.name; TaskPath = $task.path; State = $status
                     Actions = @([pscustomobject]@{ Execute = $task.execute; Arguments = $task.argument; WorkingDirectory = $task.directory })
+                    Principal = [pscustomobject]@{ UserId = $task.user; LogonType = $task.logon; RunLevel = $task.level }
+                    Settings = $task.settings
                 }
             }
         }
@@ -279,6 +321,7 @@ function Get-CimInstance {
                 CommandLine = $line; SessionId = [uint32]$process.session; CreationDate = [datetime]::new([long]$process.created, 'Utc').ToLocalTime()
             }
         }
+        if ($null -ne $script:Clock) { $script:Clock += 2500000 }
     }
 }
 
@@ -288,8 +331,10 @@ function Invoke-CimMethod {
     Use-State {
         param($state)
         Assert-Allowed $state 'Invoke-CimMethod'
-        if ($MethodName -ne 'GetOwner' -or -not $state.user) { return [pscustomobject]@{ ReturnValue = 2 } }
-        $domain, $user = $state.user.Split('\')
+        $owner = ($state.processes | Where-Object { $_.pid -eq $InputObject.ProcessId } | Select-Object -First 1).user
+        if (-not $owner) { $owner = $state.user }
+        if ($MethodName -ne 'GetOwner' -or -not $owner) { return [pscustomobject]@{ ReturnValue = 2 } }
+        $domain, $user = $owner.Split('\')
         [pscustomobject]@{ ReturnValue = 0; Domain = $domain; User = $user }
     }
 }
@@ -300,9 +345,10 @@ function Get-NetTCPConnection {
     $found = @(Use-State {
         param($state)
         $now = Get-Ticks
-        foreach ($listener in @($state.listeners | Where-Object { $_.port -eq $LocalPort -and $_.opens -le $now })) {
+        Assert-Allowed $state 'Get-NetTCPConnection'
+        foreach ($listener in @($state.listeners | Where-Object { (-not $LocalPort -or $_.port -eq $LocalPort) -and $_.opens -le $now })) {
             if ($state.processes | Where-Object { $_.pid -eq $listener.pid -and (Test-Alive $_) }) {
-                [pscustomobject]@{ LocalAddress = '0.0.0.0'; LocalPort = [uint16]$LocalPort; State = 'Listen'; OwningProcess = [uint32]$listener.pid }
+                [pscustomobject]@{ LocalAddress = '0.0.0.0'; LocalPort = [uint16]$listener.port; State = 'Listen'; OwningProcess = [uint32]$listener.pid }
             }
         }
     })
@@ -331,7 +377,7 @@ function New-NetFirewallRule {
     param(
         [Parameter(Mandatory)] [string] $Name, [Parameter(Mandatory)] [string] $DisplayName, [string] $Group,
         [ValidateSet('Inbound', 'Outbound')] [string] $Direction = 'Inbound', [ValidateSet('Allow', 'Block')] [string] $Action = 'Allow',
-        [string] $Protocol, [string[]] $LocalPort, [string[]] $RemoteAddress
+        [string] $Protocol, [string[]] $LocalPort, [string[]] $RemoteAddress, [string] $Profile = 'Any'
     )
     Use-State {
         param($state)
@@ -339,7 +385,7 @@ function New-NetFirewallRule {
         if ($state.rules.ContainsKey($Name)) {
             throw (New-Refusal 'New-NetFirewallRule' 'HRESULT 0x800700b7' 'ResourceExists' 'Cannot create a file when that file already exists.')
         }
-        $state.rules[$Name] = @{ group = $Group; direction = $Direction; action = $Action; protocol = $Protocol; ports = @($LocalPort); address = @($RemoteAddress) }
+        $state.rules[$Name] = @{ group = $Group; direction = $Direction; action = $Action; protocol = $Protocol; ports = @($LocalPort); address = @($RemoteAddress); profile = $Profile }
         [pscustomobject]@{ Name = $Name }
     }
 }
@@ -359,10 +405,36 @@ function Get-NetFirewallRule {
         Use-State {
             param($state)
             Select-Rule $state $Name 'Get-NetFirewallRule'
-            [pscustomobject]@{ Name = $Name; Enabled = 'True' }
+            $rule = $state.rules[$Name]
+            [pscustomobject]@{ Name = $Name; Enabled = 'True'; Group = $rule.group; Direction = $rule.direction; Action = $rule.action; Profile = $rule.profile }
         }
     }
     catch { $PSCmdlet.WriteError($_) }
+}
+
+function Get-NetFirewallPortFilter {
+    [CmdletBinding()]
+    param([Parameter(Mandatory, ValueFromPipeline)] $AssociatedNetFirewallRule)
+    process {
+        Use-State {
+            param($state)
+            $rule = $state.rules[$AssociatedNetFirewallRule.Name]
+            [pscustomobject]@{ Protocol = $rule.protocol; LocalPort = @($rule.ports) }
+        }
+    }
+}
+
+function Get-NetFirewallAddressFilter {
+    # Windows tells a network with its mask.
+    [CmdletBinding()]
+    param([Parameter(Mandatory, ValueFromPipeline)] $AssociatedNetFirewallRule)
+    process {
+        Use-State {
+            param($state)
+            $rule = $state.rules[$AssociatedNetFirewallRule.Name]
+            [pscustomobject]@{ RemoteAddress = @($rule.address | ForEach-Object { $_ -replace '/24$', '/255.255.255.0' }) }
+        }
+    }
 }
 
 function Remove-NetFirewallRule {
@@ -381,8 +453,10 @@ function Get-DesktopStateStandIn {
     param($SessionId)
     Use-State {
         param($state)
-        if ($null -eq $state.desktop) { return $null }
-        [pscustomobject]@{ Connection = $state.desktop.connection; IsLocked = $state.desktop.locked }
+        $told = $state.desktop
+        if ($state.desktops -and $state.desktops["$SessionId"]) { $told = $state.desktops["$SessionId"] }
+        if ($null -eq $told) { return $null }
+        [pscustomobject]@{ Connection = $told.connection; IsLocked = $told.locked }
     }
 }
 
@@ -433,4 +507,11 @@ function Invoke-RestMethod {
 }
 
 New-Alias -Name Read-DesktopState -Value Get-DesktopStateStandIn
-Export-ModuleMember -Alias Read-DesktopState -Function New-NetFirewallRule, Get-NetFirewallRule, Remove-NetFirewallRule, Get-DesktopStateStandIn, Invoke-RestMethod, New-ScheduledTaskAction, New-ScheduledTaskPrincipal, New-ScheduledTaskSettingsSet, Register-ScheduledTask, Start-ScheduledTask, Get-ScheduledTask, Get-ScheduledTaskInfo, Stop-ScheduledTask, Unregister-ScheduledTask, Get-CimInstance, Invoke-CimMethod, Get-NetTCPConnection, Stop-Process
+New-Alias -Name Get-UtcNow -Value Get-UtcNowStandIn
+Export-ModuleMember -Alias Read-DesktopState, Get-UtcNow -Function @(
+    'Initialize-StandInState', 'Use-State', 'Get-UtcNowStandIn', 'Start-Sleep', 'Get-DesktopStateStandIn', 'Invoke-RestMethod'
+    'New-NetFirewallRule', 'Get-NetFirewallRule', 'Remove-NetFirewallRule', 'Get-NetFirewallPortFilter', 'Get-NetFirewallAddressFilter'
+    'New-ScheduledTaskAction', 'New-ScheduledTaskPrincipal', 'New-ScheduledTaskSettingsSet', 'Register-ScheduledTask', 'Start-ScheduledTask'
+    'Get-ScheduledTask', 'Get-ScheduledTaskInfo', 'Stop-ScheduledTask', 'Unregister-ScheduledTask'
+    'Get-CimInstance', 'Invoke-CimMethod', 'Get-NetTCPConnection', 'Stop-Process'
+)
