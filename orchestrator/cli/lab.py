@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.output import print_table
+from orchestrator.cli.output import NotWritten, print_table
 from orchestrator.cli.serve import allow_many_connections, stop_signals
 from orchestrator.lab import Lab, LabHost
 
@@ -84,10 +84,16 @@ def lab(servers: int, inventory_file: Path, tls: bool, refusing: int, hanging: i
 
 def _write(path: Path, text: str) -> None:
     part = path.with_name(path.name + ".part")
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    part.replace(path)
+    try:
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        part.replace(path)
+    except OSError as error:
+        raise NotWritten(
+            f"the inventory {path.absolute()} cannot be written: {error.strerror}; name another "
+            "file with --inventory-file"
+        ) from None
 
 
 def _show(hosts: Sequence[LabHost]) -> None:

@@ -21,6 +21,12 @@ from orchestrator.domain.errors import (
 )
 
 
+class NotWritten(OrchestratorError):
+    """The file that was asked for cannot be written."""
+
+    code = "file_not_written"
+
+
 def print_json(value: object) -> None:
     """One JSON document on stdout."""
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))

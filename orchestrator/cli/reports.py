@@ -11,7 +11,7 @@ import click
 
 from orchestrator.api.routes_reports import head_json, period_of, report_json
 from orchestrator.cli.options import STORE, json_option, open_broker, settings_options
-from orchestrator.cli.output import print_json, print_table
+from orchestrator.cli.output import NotWritten, print_json, print_table
 from orchestrator.domain.errors import InvalidSetting, OrchestratorError
 from orchestrator.domain.report import Delivery, KeptReport, Language
 
@@ -23,12 +23,6 @@ class NotSent(OrchestratorError):
     """A target did not take the report."""
 
     code = "report_not_sent"
-
-
-class NotWritten(OrchestratorError):
-    """The file that was asked for cannot be written."""
-
-    code = "file_not_written"
 
 
 @click.group()

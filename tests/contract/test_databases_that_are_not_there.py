@@ -201,6 +201,13 @@ def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
     store.close()
 
 
+def test_a_lab_that_cannot_write_its_inventory_says_where(folder: Path) -> None:
+    wanted = folder / "none" / "lab.yml"
+    refused = run("lab", "--servers", "1", "--inventory-file", str(wanted))
+    assert (refused.exit_code, "[file_not_written]" in refused.output) == (1, True)
+    assert str(wanted) in refused.output
+
+
 def test_a_broker_without_an_inventory_says_what_is_missing(folder: Path) -> None:
     refused = run("serve")
     assert refused.exit_code == 1

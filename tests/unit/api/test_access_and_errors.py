@@ -306,11 +306,11 @@ _values = _json | st.sampled_from(["chess", "process", "periodic", {"process": {
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
-    path=st.sampled_from([_filled(r) for r in ROLES if r.startswith("POST")]),
+    path=st.sampled_from([_filled(r) for r in ROLES if r.startswith(("POST", "PUT"))]),
     body=st.dictionaries(_names, _values, max_size=5) | _json,
 )
 def test_nothing_that_can_be_sent_is_a_500(desk: Desk, path: tuple[str, str], body: Any) -> None:
-    answer = desk.post(path[1], body)
+    answer = desk.call(*path, json=body)
     assert answer.status_code < 500, answer.text
     if answer.status_code >= 400:
         assert answer.content_type == "application/problem+json"
