@@ -299,7 +299,8 @@ def main() -> None:
     chance = random.Random(options.seed)
     with tempfile.TemporaryDirectory(prefix="history-") as folder:
         url = options.database or f"sqlite:///{folder}/history.sqlite3"
-        store = Store(url, pool_size=2)
+        # Reckoning the size reads all of it.
+        store = Store(url, pool_size=2, answer_seconds=3600)
         store.prepare()
         names = [f"server-{n:04}" for n in range(options.servers)]
         hours = [Packed(chance, options.interval) for _ in range(options.different_hours)]

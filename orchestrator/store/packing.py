@@ -214,7 +214,11 @@ def _from_step(number: int, measure: Measure) -> float:
 def _scale(measure: Measure) -> Callable[[int], float]:
     """What turns the steps of a measure into its values."""
     step = _STEPS.get(measure)
-    return _from_ratio if step is None else lambda number: round(number * step, 3)
+    if step is None:
+        return _from_ratio
+    # The quotient is the nearest to 0.001 and the like, which a product is not.
+    steps = round(1 / step, 3)
+    return lambda number: number / steps
 
 
 def _from_ratio(number: int) -> float:

@@ -35,7 +35,7 @@ from orchestrator.store.turns import Turns
 
 _BUSY_SECONDS = 5.0
 _QUEUES = 3
-_ANSWER_SECONDS = 30
+_ANSWER_SECONDS = 60
 _MIGRATION_SECONDS = 3600
 
 
