@@ -20,8 +20,11 @@ def summary(report: Report, words: Wording) -> str:
         words.fact("watched", words.watched(report.watched, report)),
         words.fact(
             "sessions",
-            f"{words.say('started')} {s.started}, "
-            f"{words.say('failed')} {s.failed}, {words.say('lost')} {s.lost}",
+            words.listed(
+                f"{words.say('started')} {s.started}",
+                f"{words.say('failed')} {s.failed}",
+                f"{words.say('lost')} {s.lost}",
+            ),
         ),
         words.fact("start_time", words.starts(s.start_p50, s.start_p95)),
     ]
@@ -37,12 +40,16 @@ def summary(report: Report, words: Wording) -> str:
 def _site(report: Report, site: SiteFigures, words: Wording) -> Iterable[str]:
     yield words.labelled(
         f"{words.say('site')} {site.name}",
-        f"{words.say('servers')} {site.servers}, {words.say('slots')} {site.slots}, "
-        f"{words.say('availability')} {words.share(site.availability)}, "
-        f"{words.say('watched')} {words.watched(site.watched, report)}",
+        words.listed(
+            f"{words.say('servers')} {site.servers}",
+            f"{words.say('slots')} {site.slots}",
+            f"{words.say('availability')} {words.share(site.availability)}",
+            f"{words.say('watched')} {words.watched(site.watched, report)}",
+        ),
     )
     for name, load in sorted(site.load.items()):
-        yield f"  {words.say(name)} p50 {words.load(load.p50)}, p95 {words.load(load.p95)}"
+        shares = (f"p50 {words.load(load.p50)}", f"p95 {words.load(load.p95)}")
+        yield f"  {words.say(name)} {words.listed(*shares)}"
     yield f"  {words.outlook(site.forecast)}"
 
 
@@ -55,11 +62,12 @@ def _incidents(report: Report, words: Wording) -> Iterable[str]:
     longest = sorted(report.incidents, key=lambda i: -i.seconds)[:_MOST]
     for each in sorted(longest, key=lambda i: i.began_at):
         at = words.moment(each.began_at, zones.get(each.site, report.timezone))
-        lasts = "" if each.ended_at else f", {words.say('lasts')}"
-        planned = f", {words.say('planned')}" if each.planned else ""
+        parts = [words.health(each.health), words.span(each.seconds)]
+        parts += [] if each.ended_at else [words.say("lasts")]
+        parts += [words.say("planned")] if each.planned else []
         yield "  " + words.labelled(
             f"{at} {words.whose(each)}",
-            f"{words.health(each.health)}, {words.span(each.seconds)}{lasts}{planned}",
+            words.listed(*parts),
         )
     if len(report.incidents) > _MOST:
         yield "  " + words.say("more", n=len(report.incidents) - _MOST)

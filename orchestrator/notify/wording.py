@@ -38,6 +38,10 @@ class Wording:
         """The same for a label that is no text of ours alone."""
         return label + self.say("colon") + value
 
+    def listed(self, *parts: str) -> str:
+        """Parts one after the other, with the language's own comma."""
+        return self.say("comma").join(parts)
+
     def watched(self, share: float | None, report: Report) -> str:
         """How much of the period the broker watched, as a time and a share."""
         if share is None:
@@ -102,7 +106,7 @@ class Wording:
         found = report.changes
         lists = ("joined", "left", "moved", "resized", "games_added", "games_removed")
         named = [
-            (self.say(name), ", ".join(getattr(found, name)))
+            (self.say(name), self.listed(*getattr(found, name)))
             for name in (*lists, "drained", "resumed")
             if getattr(found, name)
         ]

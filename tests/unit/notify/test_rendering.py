@@ -202,3 +202,4 @@ def test_chinese_has_its_own_colon() -> None:
     for text in (made.text, *checked.text):
         assert not re.search(r"[\u3400-\u9fff）]: ", text), text
     assert "可用率：98.2 %" in made.text
+    assert "已啟動 398，失敗 14，失聯 3" in made.text
