@@ -37,8 +37,9 @@ from orchestrator.transport.faults import (
     Sent,
 )
 from orchestrator.transport.janitor import Janitor
+from orchestrator.transport.leftovers import Shell
 from orchestrator.transport.pool import Pool
-from orchestrator.transport.shells import Shell, Shells
+from orchestrator.transport.shells import Shells
 from orchestrator.transport.wire import Traffic
 
 PIECE = 96 * 1024
@@ -167,9 +168,11 @@ class CommandRunner:
             raise run.error(self._server, told)
 
     def expire(self) -> None:
-        """Close the shells that nobody used for long."""
+        """Close the shells that nobody used for long, and look for those whose
+        Create's answer got lost."""
         for shell in self._shells.take_expired():
             self._delete_soon(shell)
+        self._look_soon()
 
     def close(self) -> None:
         """Close every shell that is not in use."""
@@ -227,10 +230,13 @@ class CommandRunner:
     def _discard(
         self, connection: KeptConnection, kept: Shell, failed: Failed, deadline: Deadline
     ) -> None:
-        if failed.fault != INVALID_SELECTORS:
-            with contextlib.suppress(RequestFailed, OperationTimedOut):
-                self._shells.delete(connection, kept, deadline)
-        self._shells.forget(kept)
+        if failed.fault == INVALID_SELECTORS:
+            self._shells.forget(kept)
+            return
+        try:
+            self._shells.delete(connection, kept, deadline)
+        except (RequestFailed, OperationTimedOut):
+            self._shells.owe(kept)
 
     def _is_worn_out(self, failed: Failed) -> bool:
         """Whether a fault says that the kept shell is gone, ending, or used up."""
@@ -369,8 +375,8 @@ class CommandRunner:
             if tries > 1:
                 self._delete_soon(shell, command_id, tries - 1)
                 return
-            log.warning("shell left to its idle timeout", shell=shell.id, reason=str(error))
-            self._shells.forget(shell)
+            later = "tried again later" if self._shells.owe(shell) else "left to its idle timeout"
+            log.warning(f"shell not closed, {later}", shell=shell.id, reason=str(error))
 
     def _abandon(self, run: _Run, failed: Failed, deadline: Deadline, changes: bool) -> None:
         """Close the shell of a call that failed, over whatever connection works.
@@ -379,8 +385,7 @@ class CommandRunner:
         broke: closing the shell would kill it half-way, a task registered and a game
         not found. It is left to finish, and closed when the call's time is up.
         """
-        if self._shells.has_lost:
-            self._janitor.soon(self._server, self._find_lost)
+        self._look_soon()
         shell = run.shell
         if shell is None:
             return
@@ -397,9 +402,15 @@ class CommandRunner:
             return
         self._delete_soon(shell, run.command_id)
 
+    def _look_soon(self) -> None:
+        if self._shells.wants_look():
+            self._janitor.soon(self._server, self._find_lost)
+
     def _find_lost(self, deadline: Deadline) -> None:
-        with (
-            contextlib.suppress(ServerBusy),
-            self._pool.connection(deadline, tidying=True) as connection,
-        ):
-            self._shells.sweep(connection, deadline)
+        try:
+            with self._pool.connection(deadline, tidying=True) as connection:
+                self._shells.sweep(connection, deadline)
+        except ServerBusy:
+            log.info("no connection to look for lost shells", server=self._server)
+        finally:
+            self._shells.looked()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import random
 import threading
 import time
@@ -22,14 +23,17 @@ from orchestrator.domain.errors import QuotaExceeded
 from orchestrator.transport.connection import KeptConnection, RequestFailed
 from orchestrator.transport.deadline import Deadline
 from orchestrator.transport.faults import INVALID_SELECTORS, Failed, OperationTimedOut, Sent
+from orchestrator.transport.leftovers import (
+    ABANDONED_SECONDS,
+    IDLE_SECONDS,
+    Leftovers,
+    Lost,
+    Shell,
+    is_ours,
+)
 from orchestrator.transport.listing import ListedShell, list_shells
 
 CODEPAGE = 65001
-IDLE_SECONDS = range(181, 241)
-"""A shell whose owner died is ended by Windows after as many seconds, not after
-two hours. Each shell gets another number of them: by it a shell of ours is told
-from others of the account, and one whose id was lost with the answer is found."""
-
 MOST_COMMANDS = 100
 MOST_SHELLS = 25
 MOST_OPERATIONS = 1200
@@ -41,22 +45,11 @@ KEPT_SECONDS = 5.0
 """Long enough for a burst of calls, short enough that a server at rest has none
 of our processes."""
 
-ABANDONED_SECONDS = 60.0
 _LONGEST_LIFE = 3600.0
 _BELIEVED_SECONDS = 60.0
 _ASK_AGAIN_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True, eq=False)
-class Shell:
-    """An open shell of ours."""
-
-    id: str
-    opened_at: float
-    used_at: float
-    commands: int = 0
 
 
 @dataclass(slots=True)
@@ -67,14 +60,11 @@ class _Limits:
 
 @dataclass(slots=True)
 class _Books:
-    """What is open, by id; ``left`` are those of scripts that may still be at
-    work and when they must be over; ``lost`` the idle time-outs and the moments
-    of Creates whose answer did not come; ``closed`` counts."""
+    """What is open, by id; ``closed`` counts."""
 
     open: dict[str, Shell] = field(default_factory=dict)
     idle: list[Shell] = field(default_factory=list)
-    left: list[tuple[float, Shell]] = field(default_factory=list)
-    lost: list[tuple[int, float]] = field(default_factory=list)
+    left: Leftovers = field(default_factory=Leftovers)
     opening: int = 0
     closed: int = 0
 
@@ -99,10 +89,16 @@ class Shells:
             first, self._swept = not self._swept, True
         return first
 
-    @property
-    def has_lost(self) -> bool:
-        """Whether a shell may be open whose id we never learnt."""
-        return bool(self._books.lost)
+    def wants_look(self) -> bool:
+        """Whether a shell may be open whose id we never learnt, and it is time to
+        look; the caller then looks, and tells ``looked``."""
+        with self._changed:
+            return self._books.left.wants_look(math.inf if self._closed else self._clock())
+
+    def looked(self) -> None:
+        """The look is over."""
+        with self._changed:
+            self._books.left.looking = False
 
     def acquire(self, connection: KeptConnection, deadline: Deadline) -> Shell:
         """A new one, or one that comes free where the account may have no more.
@@ -148,7 +144,16 @@ class Shells:
     def leave(self, shell: Shell, until: float) -> None:
         """Something may still be at work in it; it is closed after ``until``."""
         with self._changed:
-            self._books.left.append((until, shell))
+            self._books.left.at_work.append((until, shell))
+
+    def owe(self, shell: Shell) -> bool:
+        """It could not be closed and is tried again later; False where that has
+        been done often enough, or there is no later: it is forgotten then."""
+        with self._changed:
+            if not self._closed and self._books.left.owe(shell, self._clock()):
+                return True
+        self.forget(shell)
+        return False
 
     def operations_exhausted(self) -> None:
         """The server refused another command: rotate earlier for a while."""
@@ -172,9 +177,8 @@ class Shells:
                 return self._books.closed != before
 
             # Not until there are fewer: others would take them each time.
-            return given_back() or (
-                self._operations() > 0 and self._changed.wait_for(given_back, deadline.remaining)
-            )
+            held = any(shell.commands for shell in self._in_use())
+            return given_back() or (held and self._changed.wait_for(given_back, deadline.remaining))
 
     def take_expired(self) -> list[Shell]:
         """Those that were not used for long, or whose script must be over: to be closed."""
@@ -183,9 +187,8 @@ class Shells:
             books = self._books
             old = [s for s in books.idle if self._closed or now - s.used_at > KEPT_SECONDS]
             books.idle = [shell for shell in books.idle if shell not in old]
-            over = [shell for until, shell in books.left if until <= now]
-            books.left = [(until, shell) for until, shell in books.left if until > now]
-        return old + over
+            owed = books.left.take_owed(math.inf if self._closed else now)
+            return old + books.left.take_over(now) + owed
 
     def close(self) -> None:
         """Keep none any more."""
@@ -199,16 +202,18 @@ class Shells:
         self.forget(shell)
 
     def reclaim(self, connection: KeptConnection, deadline: Deadline) -> int:
-        """Close what waits here idle, and what an earlier broker of this account
-        left; how many those were."""
+        """Close what waits here idle or could not be closed before, and what an
+        earlier broker of this account left; how many those were."""
         with self._changed:
-            idle, self._books.idle = self._books.idle, []
+            mine, self._books.idle = self._books.idle, []
+            mine += self._books.left.take_owed(math.inf)
         closed = 0
-        for shell in idle:
-            with contextlib.suppress(RequestFailed, OperationTimedOut):
-                _close(connection, shell.id, deadline)
+        for shell in mine:
+            try:
+                self.delete(connection, shell, deadline)
                 closed += 1
-            self.forget(shell)
+            except (RequestFailed, OperationTimedOut):
+                self.owe(shell)
         return closed + self.sweep(connection, deadline)
 
     def sweep(self, connection: KeptConnection, deadline: Deadline) -> int:
@@ -216,35 +221,45 @@ class Shells:
         its idle time-out and how long nobody used it, and what our own lost
         answers left; how many those were."""
         with self._changed:
-            lost, self._books.lost = self._books.lost, []
+            lost = self._books.left.take_lost()
+        missing = lost
         try:
             found = list_shells(connection, deadline)
+            closed, missing = self._close_left_over(connection, found, lost, deadline)
         except (RequestFailed, OperationTimedOut) as error:
             log.info("shells cannot be listed", host=self._host, reason=str(error))
             return 0
-        closed = 0
-        for each in found:
-            if self._is_left_over(each, connection, lost):
-                with contextlib.suppress(RequestFailed, OperationTimedOut):
-                    _close(connection, each.id, deadline)
-                    closed += 1
+        finally:
+            with self._changed:
+                self._books.left.look_again(missing, self._clock())
         if closed:
             log.info("shells reclaimed", host=self._host, closed=closed)
         return closed
 
-    def _is_left_over(
-        self, each: ListedShell, connection: KeptConnection, lost: list[tuple[int, float]]
-    ) -> bool:
-        idle = round(each.idle_timeout)
-        with self._changed:
-            ours = each.id in self._books.open
-        if ours or idle not in IDLE_SECONDS or not each.belongs_to(connection.user):
-            return False
-        # A Receive that waits may count as inactivity: longer than any of them.
-        if each.inactive >= max(ABANDONED_SECONDS, 2.0 * connection.operation_timeout):
-            return True
-        now = self._clock()
-        return any(idle == tag and each.run_time <= now - at + 2.0 for tag, at in lost)
+    def _close_left_over(
+        self,
+        connection: KeptConnection,
+        found: list[ListedShell],
+        lost: list[Lost],
+        deadline: Deadline,
+    ) -> tuple[int, list[Lost]]:
+        """How many were closed, and the lost ones that were not."""
+        closed, missing = 0, lost
+        abandoned = max(ABANDONED_SECONDS, 2.0 * connection.operation_timeout)
+        for each in found:
+            with self._changed:
+                known = each.id in self._books.open
+            if known or not is_ours(each, connection.user):
+                continue
+            ours = next((one for one in lost if one.fits(each, self._clock())), None)
+            # A Receive that waits may count as inactivity.
+            if ours is None and each.inactive < abandoned:
+                continue
+            with contextlib.suppress(RequestFailed, OperationTimedOut):
+                _close(connection, each.id, deadline)
+                closed += 1
+                missing = [one for one in missing if one is not ours]
+        return closed, missing
 
     def _take(self) -> Shell | None:
         idle = self._books.idle
@@ -262,7 +277,7 @@ class Shells:
             def is_free() -> bool:
                 nonlocal shell
                 shell = self._take()
-                return shell is not None or len(books.open) + books.opening < MOST_SHELLS
+                return shell is not None or len(self._in_use()) + books.opening < MOST_SHELLS
 
             if not self._changed.wait_for(is_free, deadline.remaining):
                 message = f"all {MOST_SHELLS} shells of the account are in use"
@@ -298,7 +313,7 @@ class Shells:
 
     def _lose(self, idle: int, began: float) -> None:
         with self._changed:
-            self._books.lost.append((idle, began))
+            self._books.left.lost.append(Lost(idle, began, self._clock()))
 
     def _wait_for_change(self, before: int, deadline: Deadline) -> bool:
         """A shell of ours comes back or is closed, since ``closed`` was ``before``,
@@ -306,7 +321,7 @@ class Shells:
         none of ours was in the way."""
         with self._changed:
             books = self._books
-            if not books.open and not books.opening and books.closed == before:
+            if not self._in_use() and not books.opening and books.closed == before:
                 return False
             self._changed.wait_for(
                 lambda: books.idle or books.closed != before,
@@ -318,6 +333,12 @@ class Shells:
         if self._limits.believed_until and self._clock() > self._limits.believed_until:
             self._limits = _Limits()
         return self._limits
+
+    def _in_use(self) -> list[Shell]:
+        """Those that come back. One that could not be closed is no reason to wait,
+        though the server may still count it."""
+        owed = self._books.left.owed
+        return [s for s in self._books.open.values() if all(s is not each for _, each in owed)]
 
     def _operations(self) -> int:
         return sum(shell.commands for shell in self._books.open.values())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -383,6 +384,29 @@ def test_scripts_that_only_read_leave_no_shell_where_their_answers_are_lost(
             gateway.find_launches("a", f"s-{number}")
     assert waits_until(lambda: server.open_shells == [], 30)
     gateway.close()
+
+
+def test_whatever_went_wrong_nothing_is_left_when_the_broker_ends(server: LabServer) -> None:
+    """Every quick fault at every step, and tidying up that fails with it."""
+    gateway = gateway_to(server, 20.0)
+    quick = [kind for kind in FaultKind if kind not in {HANG, HANG_AFTER, DRIP, FaultKind.LATENCY}]
+    before = server.faults.met.copy()
+    for step in ("Create", "Command", "Send", "Receive", "Signal", "Delete"):
+        for kind in quick:
+            server.faults.add(Fault("Delete", kind, times=3))
+            server.faults.add(Fault(step, kind))
+            with suppress(ServerCallError):
+                gateway.find_launches("a")
+            for _ in range(3):
+                # One that is answered keeps the breaker closed.
+                with suppress(ServerCallError):
+                    gateway.query("a", WQL)
+            server.faults.add(Fault("Enumerate", kind))
+    server.faults.clear()
+    gateway.close()
+    assert server.open_shells == []
+    met = server.faults.met - before
+    assert set(met) >= {"Create", "Command", "Send", "Receive", "Signal", "Delete", "Enumerate"}
 
 
 def test_a_script_that_changes_something_is_left_to_finish(server: LabServer) -> None:

@@ -14,14 +14,12 @@ from orchestrator.transport import shells as module
 from orchestrator.transport.connection import RequestFailed
 from orchestrator.transport.deadline import Deadline
 from orchestrator.transport.faults import INVALID_SELECTORS, Failed, Sent
+from orchestrator.transport.leftovers import ABANDONED_SECONDS, IDLE_SECONDS, Shell
 from orchestrator.transport.listing import duration_seconds
 from orchestrator.transport.shells import (
-    ABANDONED_SECONDS,
-    IDLE_SECONDS,
     KEPT_SECONDS,
     MOST_COMMANDS,
     MOST_SHELLS,
-    Shell,
     Shells,
 )
 from tests.waiting import waits_until
@@ -50,6 +48,7 @@ class Host:
         self.most = most
         self.open: dict[str, tuple[str, str, float, float]] = {}
         self.loses_next = False
+        self.refuses = ""
         self.asked: list[str] = []
         self._lock = threading.Lock()
         self._number = 0
@@ -58,6 +57,8 @@ class Host:
         with self._lock:
             self.asked.append(what)
             if what == "close_shell":
+                if self.refuses == "closing":
+                    raise RequestFailed(GONE)
                 if self.open.pop(args[0], None) is None:
                     raise RequestFailed(
                         Failed(ConnectionLost, "no such", Sent.ANSWERED, True, INVALID_SELECTORS)
@@ -89,6 +90,8 @@ class Host:
     def send(self, deadline: Deadline, message: bytes) -> bytes:
         assert b"/windows/shell</w:ResourceURI>" in message
         self.asked.append("list")
+        if self.refuses == "listing":
+            raise RequestFailed(GONE)
         shells = "".join(
             f"<Shell xmlns='{RSP}'><ShellId>{name}</ShellId><Owner>{owner}</Owner>"
             f"<IdleTimeOut>{idle}</IdleTimeOut><ShellRunTime>PT{run:.0f}S</ShellRunTime>"
@@ -264,20 +267,136 @@ def test_a_long_receive_is_not_taken_for_a_dead_broker(shells: Shells) -> None:
     assert shells.sweep(host, Deadline.after(SOON)) == 1
 
 
-def test_a_shell_whose_id_was_lost_is_found_by_its_own_idle_time_out(shells: Shells) -> None:
+def test_a_shell_whose_id_was_lost_is_found_by_its_own_idle_time_out(
+    shells: Shells, clock: Clock
+) -> None:
     host: Any = Host()
     (kept,) = opened(shells, host)
     host.loses_next = True
     with pytest.raises(RequestFailed):
         opened(shells, host)
-    assert shells.has_lost
+    assert shells.wants_look()
+    assert not shells.wants_look(), "somebody looks already"
     lost = next(name for name in host.open if name != kept.id)
     tag = duration_seconds(host.open[lost][1])
     others = [host.add(f"PT{seconds}S") for seconds in IDLE_SECONDS if seconds != tag]
     older = host.add(f"PT{tag:.0f}S", run_time=30)
     assert shells.sweep(host, Deadline.after(SOON)) == 1
     assert set(host.open) == {kept.id, *others, older}
-    assert not shells.has_lost
+    shells.looked()
+    clock.now += 1000
+    assert not shells.wants_look()
+
+
+@pytest.mark.parametrize("trouble", ["listing", "closing", "late"])
+def test_a_lost_shell_that_was_not_found_is_looked_for_again(
+    shells: Shells, clock: Clock, trouble: str
+) -> None:
+    host: Any = Host()
+    host.loses_next = True
+    with pytest.raises(RequestFailed):
+        opened(shells, host)
+    (lost,) = host.open
+    there = host.open.pop(lost) if trouble == "late" else None
+    host.refuses = trouble
+    assert shells.wants_look()
+    assert shells.sweep(host, Deadline.after(SOON)) == 0
+    shells.looked()
+    assert not shells.wants_look()
+    host.refuses = ""
+    if there is not None:
+        host.open[lost] = there
+    clock.now += 10
+    assert shells.wants_look()
+    assert shells.sweep(host, Deadline.after(SOON)) == 1
+    shells.looked()
+    assert host.open == {}
+    clock.now += 1000
+    assert not shells.wants_look()
+
+
+def test_a_lost_shell_is_looked_for_as_long_as_windows_would_keep_it(
+    shells: Shells, clock: Clock
+) -> None:
+    host: Any = Host()
+    host.loses_next = True
+    with pytest.raises(RequestFailed):
+        opened(shells, host)
+    host.refuses = "listing"
+    began, looks = clock.now, 0
+    while clock.now < began + 1000:
+        if shells.wants_look():
+            looks += 1
+            shells.sweep(host, Deadline.after(SOON))
+            shells.looked()
+            last = clock.now
+        clock.now += 1
+    assert looks == 4
+    assert 120 < last - began < IDLE_SECONDS.start
+
+
+def test_at_the_end_lost_shells_are_looked_for_at_once(shells: Shells) -> None:
+    host: Any = Host()
+    host.loses_next = True
+    with pytest.raises(RequestFailed):
+        opened(shells, host)
+    host.refuses = "listing"
+    assert shells.wants_look()
+    shells.sweep(host, Deadline.after(SOON))
+    shells.looked()
+    assert not shells.wants_look()
+    shells.close()
+    assert shells.wants_look()
+
+
+def test_a_shell_that_could_not_be_closed_is_tried_again_at_growing_pauses(
+    shells: Shells, clock: Clock
+) -> None:
+    (shell,) = opened(shells, Host())
+    tried = []
+    began = clock.now
+    while shells.owe(shell):
+        while not (due := shells.take_expired()):
+            clock.now += 1
+        assert due == [shell]
+        tried.append(clock.now - began)
+    assert tried == [10, 40, 130]
+    clock.now += 1000
+    assert shells.take_expired() == []
+
+
+def test_what_cannot_be_reclaimed_either_is_still_tried_in_its_time(
+    shells: Shells, clock: Clock
+) -> None:
+    host: Any = Host()
+    idle, owed = opened(shells, host, 2)
+    shells.give_back(idle)
+    assert shells.owe(owed)
+    host.refuses = "closing"
+    for _ in range(5):
+        assert shells.reclaim(host, Deadline.after(SOON)) == 0
+    host.refuses = ""
+    clock.now += 10
+    assert {each.id for each in shells.take_expired()} == {idle.id, owed.id} == set(host.open)
+
+
+def test_what_could_not_be_closed_is_tried_at_once_at_the_end(shells: Shells) -> None:
+    (shell,) = opened(shells, Host())
+    assert shells.owe(shell)
+    assert shells.take_expired() == []
+    shells.close()
+    assert shells.take_expired() == [shell]
+    assert not shells.owe(shell)
+
+
+def test_what_could_not_be_closed_takes_nobodys_place(shells: Shells) -> None:
+    host: Any = Host(most=MOST_SHELLS)
+    owed, *_ = opened(shells, host, MOST_SHELLS)
+    assert shells.owe(owed)
+    (more,) = opened(shells, host)
+    assert owed.id not in host.open
+    assert more.id in host.open
+    assert len(host.open) == MOST_SHELLS
 
 
 def test_a_shell_left_to_finish_is_closed_when_its_time_is_over(
