@@ -24,12 +24,15 @@ function New-AskedIdentity {
 }
 
 function Get-SessionRoot {
-    # Identities of all that a session is known to have here.
+    # Identities of all that a session is known to have here. Where the caller
+    # names the launch and no record does, a game that its task tells by nothing
+    # but the image is not looked for: another session may have the same.
     param([object] $Record, [object[]] $Snapshot, [object] $Asked)
     if ($null -ne $Asked) { $Asked }
     if ($null -eq $Record) { return }
     if ($null -ne $Record.launch) { $Record.launch }
     $Record.companions
+    if ($null -ne $Asked -and $null -eq $Record.launch -and -not $Record.marker) { return $Record.known }
     (Find-Launch $Snapshot $Record @(Get-OtherSessionKey $Record.session_id)).Known
 }
 

@@ -133,6 +133,14 @@ Describe 'Remove-Launch' {
         Get-Trace | Should -BeNullOrEmpty
     }
 
+    It 'leaves the same game of another session alone where its own record is lost' {
+        $first = Start-TestGame
+        $second = Start-TestGame process @{ SessionId = 's-2' }
+        Remove-Item -LiteralPath $RecordFile
+        (Stop-TestGame -Script Remove-Launch).ended.pid | Should -Be $first.pid
+        (Get-StandInProcess neverball.exe).ProcessId | Should -Be $second.pid
+    }
+
     It 'ends a game whose server''s task is gone with the record' {
         $launch = Start-TestGame periodic
         Stop-StandInProcess $launch.pid

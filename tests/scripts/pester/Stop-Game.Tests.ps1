@@ -69,6 +69,14 @@ Describe 'Stop-Game' {
         (Get-StandInProcess neverball.exe).ProcessId | Should -Be $second.pid
     }
 
+    It 'leaves the same game of another session alone where no record could be kept' {
+        Add-StandInFile 'C:\ProgramData\Orchestrator' 'a file where the folder should be'
+        $first = Start-TestGame
+        $second = Start-TestGame process @{ SessionId = 's-2' }
+        (Stop-TestGame $first).ended.pid | Should -Be $first.pid
+        (Get-StandInProcess neverball.exe).ProcessId | Should -Be $second.pid
+    }
+
     It 'leaves the same game of somebody else alone' {
         $other = Add-StandInProcess $Game
         $null = Stop-TestGame (Start-TestGame)
