@@ -172,6 +172,26 @@ Describe 'Write-File' {
         Get-Folder | Should -Be 'chess.conf'
     }
 
+    It 'puts back what somebody wrote in the very moment of the replacement, and refuses' {
+        $null = Write-TestFile 'in two pieces' -Count 6
+        # Somebody writes when the script has looked at the file for the last time.
+        $global:Look = @{ Count = 0; File = $File }
+        function global:Get-Item {
+            [CmdletBinding()]
+            param([string] $LiteralPath, [switch] $Force)
+            if ($LiteralPath -eq $global:Look.File) { $global:Look.Count++ }
+            elseif ($global:Look.Count -eq 2 -and $LiteralPath -like '*.part') { Set-Content -LiteralPath $global:Look.File -Value 'at the last moment' -NoNewline }
+            Microsoft.PowerShell.Management\Get-Item @PSBoundParameters
+        }
+        try { { Write-TestFile 'in two pieces' -Offset 6 -With @{ ExpectedHash = Get-Hash 'before' } } | Should -Throw -ErrorId file_changed }
+        finally {
+            Microsoft.PowerShell.Management\Remove-Item -LiteralPath function:\Get-Item
+            Remove-Variable -Name Look -Scope Global
+        }
+        Get-Text | Should -BeExactly 'at the last moment'
+        Get-Folder | Should -Be 'chess.conf'
+    }
+
     It 'refuses to write a file again that somebody removed' {
         Remove-Item -LiteralPath $File
         { Write-TestFile 'after' -With @{ ExpectedHash = Get-Hash 'before' } } | Should -Throw -ErrorId file_missing
