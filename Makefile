@@ -1,6 +1,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: help demo test check bench format clean
@@ -36,7 +37,7 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	@sh scripts/setup/test-packages.sh $(PYTHON)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
