@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, IPvAnyAddress
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+)
 
 from orchestrator.domain.check import Verdict
 from orchestrator.domain.mode import Concurrency, Mode
@@ -23,7 +31,16 @@ Address = Annotated[
     BeforeValidator(lambda value: value or None),
     Field(examples=["198.51.100.7"]),
 ]
-Share = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+
+
+def _share(value: float) -> float:
+    """50 for a half would keep every other session off the server."""
+    if not 0 <= value <= 1:
+        raise ValueError("is a share: 1 is all of it, 50 % is 0.5")
+    return value
+
+
+Share = Annotated[float, AfterValidator(_share), Field(allow_inf_nan=False)]
 
 
 class Body(BaseModel):

@@ -61,6 +61,15 @@ def labels_match(request: Request, view: ServerView) -> str | None:
     return None
 
 
+def memory_fits(request: Request, view: ServerView) -> str | None:
+    """It has as much memory as the game needs, were it all free."""
+    total = view.load.memory_total_mb if view.load else None
+    needed = request.needs.memory_mb
+    if not total or needed <= total:
+        return None
+    return f"has {total} MiB of memory, the game needs {needed}"
+
+
 def slot_free(request: Request, view: ServerView) -> str | None:
     """A slot is free."""
     if view.free_slots:
@@ -98,6 +107,7 @@ STANDARD_FILTERS: tuple[Filter, ...] = (
     mode_allowed,
     game_allowed,
     labels_match,
+    memory_fits,
     slot_free,
     desktop_free,
     ports_free,

@@ -61,6 +61,13 @@ class Place:
             "or make a new one with 'orchestrator serve' or 'orchestrator db upgrade'"
         )
 
+    def gone(self) -> DatabaseMissing:
+        """What to do where the file was there, and is no more."""
+        return DatabaseMissing(
+            f"the database is gone from {self}: put its file back, or start the broker anew "
+            "to begin with an empty one"
+        )
+
     def translate(self, error: SQLAlchemyError) -> OrchestratorError:
         """Contention where another transaction got in the way, else what is wrong here."""
         cause = error.orig if isinstance(error, DBAPIError) else None

@@ -20,9 +20,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, create_engine, delete, event, false
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 
 from orchestrator.domain.errors import StoreUnavailable
 from orchestrator.store import repositories, schema, tables
@@ -57,7 +56,7 @@ class Store:
         answer_seconds: int = _ANSWER_SECONDS,
     ) -> None:
         self.place = place_of(url)
-        self._engine = _engine(self.place.url, pool_size, busy_seconds, answer_seconds)
+        self._engine = _engine(self.place, pool_size, busy_seconds, answer_seconds)
         self._turns = Turns() if self._engine.dialect.name == "sqlite" else None
         self._migrations = migrations or schema.default_migrations()
 
@@ -108,7 +107,7 @@ class Store:
     @contextmanager
     def _patient_engine(self) -> Iterator[Engine]:
         """For migrations: they may take long, and those of others be waited for."""
-        engine = _engine(self.place.url, 1, _MIGRATION_SECONDS, _MIGRATION_SECONDS)
+        engine = _engine(self.place, 1, _MIGRATION_SECONDS, _MIGRATION_SECONDS)
         try:
             yield engine
         finally:
@@ -179,6 +178,9 @@ class SqlUnitOfWork:
         self._connection.execute(delete(tables.events).where(false()))
 
     def _begun(self) -> Connection:
+        if not self._place.is_there():
+            # Else SQLite would make an empty one, or go on with a file that is deleted.
+            raise self._place.gone()
         connection = self._engine.connect()
         try:
             if not self._read_only:
@@ -205,7 +207,8 @@ def _translated(place: Place) -> Iterator[None]:
         raise place.translate(error) from error
 
 
-def _engine(url: URL, pool_size: int, busy_seconds: float, answer_seconds: int) -> Engine:
+def _engine(place: Place, pool_size: int, busy_seconds: float, answer_seconds: int) -> Engine:
+    url, file = place.url, place.file
     options: dict[str, Any] = {
         "poolclass": QueuePool,
         "pool_size": pool_size,
@@ -216,6 +219,8 @@ def _engine(url: URL, pool_size: int, busy_seconds: float, answer_seconds: int) 
         engine = create_engine(url, connect_args={"check_same_thread": False}, **options)
         event.listen(engine, "connect", partial(_set_up_sqlite, round(busy_seconds * 1000)))
         event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "connect", partial(_remember_file, file))
+        event.listen(engine, "checkout", partial(_check_file, file))
         return engine
     # Rows are waited for in a queue of our own transactions, too.
     limit = max(1, round(_QUEUES * busy_seconds))
@@ -240,6 +245,28 @@ def _set_up_sqlite(busy_milliseconds: int, connection: sqlite3.Connection, _: ob
         "foreign_keys = ON",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _identity(file: Path | None) -> tuple[int, int] | None:
+    if file is None:
+        return None
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _remember_file(file: Path | None, _: object, entry: ConnectionPoolEntry) -> None:
+    entry.info["file"] = _identity(file)
+
+
+def _check_file(
+    file: Path | None, _: object, entry: ConnectionPoolEntry, __: PoolProxiedConnection
+) -> None:
+    """A connection to a file that was replaced would write to one that nobody sees."""
+    if entry.info["file"] != _identity(file):
+        raise DisconnectionError(f"{file} is another file now")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -170,7 +170,9 @@ function Get-LateFailure {
     if ($null -eq $Found.Launch) {
         return (New-Failure 'launch_failed' (Join-Detail (@("$(Get-LeafName $Record.program) did not stay up in time") + $details)))
     }
-    return (New-Failure 'not_ready' (Join-Detail (@("$($Found.Launch.Name) (PID $($Found.Launch.Id)) runs but nothing listens on port $($Order.StreamPort)") + $details)))
+    $told = "$($Found.Launch.Name) (PID $($Found.Launch.Id)) runs but nothing listens on port $($Order.StreamPort)"
+    if ($Order.Mode -eq 'process') { $told += " (a game that opens none needs ready: process in its mode's settings)" }
+    return (New-Failure 'not_ready' (Join-Detail (@($told) + $details)))
 }
 
 function Join-Detail {

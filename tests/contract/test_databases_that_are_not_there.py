@@ -20,7 +20,7 @@ from orchestrator.cli import main
 from orchestrator.domain.errors import DatabaseMissing, DatabaseUnusable, StoreUnavailable
 from orchestrator.store import Store
 from orchestrator.store.place import place_of
-from tests.fakes import make_game
+from tests.fakes import fill, make_game
 
 BEGINNERS = {"serve", "db upgrade", "servers check", "tokens create", "games add"}
 WITHOUT = {"inventory check", "lab", "demo"}
@@ -214,3 +214,45 @@ def test_a_broker_without_an_inventory_says_what_is_missing(folder: Path) -> Non
     assert "--inventory PATH or set ORCHESTRATOR_INVENTORY" in refused.output
     assert "[inventory_missing]" in refused.output
     assert list(folder.iterdir()) == []
+
+
+def test_a_file_that_is_gone_takes_no_writes_and_is_not_made_anew(tmp_path: Path) -> None:
+    file, aside = tmp_path / "a.db", tmp_path / "aside"
+    store = Store(f"sqlite:///{file}")
+    store.prepare()
+    fill(store, [], games=[make_game()])
+    aside.mkdir()
+    for each in sorted(tmp_path.glob("a.db*")):
+        each.rename(aside / each.name)
+    for reads in (True, False):
+        with (
+            pytest.raises(DatabaseMissing, match=f"gone from {file}"),
+            store.unit_of_work(read_only=reads),
+        ):
+            pytest.fail("it was opened")
+    with pytest.raises(DatabaseMissing):
+        store.ping()
+    assert list(tmp_path.glob("a.db*")) == []
+    for each in sorted(aside.iterdir()):
+        each.rename(tmp_path / each.name)
+    store.ping()
+    with store.unit_of_work(read_only=True) as uow:
+        assert len(uow.games.list()) == 1
+    store.close()
+
+
+def test_a_file_that_was_replaced_is_read_from_then_on(tmp_path: Path) -> None:
+    file = tmp_path / "a.db"
+    for name in ("b.db", "a.db"):
+        other = Store(f"sqlite:///{tmp_path / name}")
+        other.prepare()
+        if name == "a.db":
+            fill(other, [], games=[make_game()])
+        other.close()
+    store = Store(f"sqlite:///{file}")
+    with store.unit_of_work() as uow:
+        assert len(uow.games.list()) == 1
+    (tmp_path / "b.db").replace(file)
+    with store.unit_of_work() as uow:
+        assert uow.games.list() == []
+    store.close()

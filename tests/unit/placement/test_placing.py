@@ -60,6 +60,11 @@ def occupant(number: int = 0, **changes: object) -> Occupant:
         (view(modes=frozenset({Mode.PERIODIC})), "mode_allowed", "orchestrator_modes: periodic"),
         (view(games=frozenset({"go"})), "game_allowed", "does not run chess"),
         (
+            view(load=replace(load(), memory_total_mb=256)),
+            "memory_fits",
+            "has 256 MiB of memory, the game needs 512$",
+        ),
+        (
             view(slots=1, occupants=(occupant(),)),
             "slot_free",
             r"no free slot \(1 of 1 taken\)",
