@@ -1,5 +1,5 @@
 """``python -m orchestrator.cli``."""
 
-from orchestrator.cli.root import main
+from orchestrator.cli import main
 
 main()

@@ -22,7 +22,7 @@ from rich.console import Console
 
 from orchestrator.api import game_json, parse_decision
 from orchestrator.cli.explain import print_decision
-from orchestrator.cli.serve import stop_signals
+from orchestrator.cli.serve import sigterm_interrupts, stop_signals
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.lab import demo_games
 
@@ -54,8 +54,7 @@ class DemoFailed(OrchestratorError):
 )
 def demo(once: bool, servers: int) -> None:
     """Start a lab and a broker, start a game, show where it streams, end it."""
-    with ExitStack() as stack:
-        stopped = stack.enter_context(stop_signals())
+    with sigterm_interrupts(), ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="orchestrator-")))
         steps = Steps()
         inventory = folder / "lab.yml"
@@ -107,7 +106,8 @@ def demo(once: bool, servers: int) -> None:
             click.echo(f"  API token  {token.strip()}")
             click.echo(f"  database   --database={database}")
             click.echo("\n  Ctrl-C ends the demo and removes everything it made")
-            stopped.wait()
+            with stop_signals() as stopped:
+                stopped.wait()
 
 
 class Steps:

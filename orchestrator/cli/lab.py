@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from orchestrator.cli.output import NotWritten, print_table
+from orchestrator.cli.held_file import held_file, refuse_if_held
+from orchestrator.cli.output import print_table
 from orchestrator.cli.serve import allow_many_connections, stop_signals
 from orchestrator.lab import Lab, LabHost
 
@@ -67,6 +67,7 @@ def lab(servers: int, inventory_file: Path, tls: bool, refusing: int, hanging: i
     if refusing + hanging > servers:
         raise click.BadParameter("more dead servers than servers", param_hint="--refusing")
     allow_many_connections()
+    refuse_if_held(inventory_file)
     running = Lab(
         servers,
         password=secrets.token_urlsafe(12),
@@ -74,26 +75,14 @@ def lab(servers: int, inventory_file: Path, tls: bool, refusing: int, hanging: i
         refusing=refusing,
         hanging=hanging,
     )
-    with stop_signals() as stopped, running:
-        _write(inventory_file, running.inventory_yaml())
+    with (
+        stop_signals() as stopped,
+        running,
+        held_file(inventory_file, running.inventory_yaml()),
+    ):
         _show(running.hosts)
         click.echo(f"inventory: {inventory_file}   stop: Ctrl-C")
         stopped.wait()
-    inventory_file.unlink(missing_ok=True)
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        part.replace(path)
-    except OSError as error:
-        raise NotWritten(
-            f"the inventory {path.absolute()} cannot be written: {error.strerror}; name another "
-            "file with --inventory-file"
-        ) from None
 
 
 def _show(hosts: Sequence[LabHost]) -> None:

@@ -14,6 +14,8 @@ import structlog
 from orchestrator.bootstrap import Broker, read_inventory
 from orchestrator.cli.logs import set_up_logging
 from orchestrator.config import SETTINGS, Option, Settings
+from orchestrator.domain.errors import InvalidSetting
+from orchestrator.placement import strategy_names
 
 log = structlog.get_logger(__name__)
 
@@ -97,6 +99,13 @@ def user_name() -> str:
         return "the command line"
 
 
+def _check_strategy(name: str) -> None:
+    """Every start would be refused, and only then would somebody learn it."""
+    if name not in strategy_names():
+        option, known = SETTINGS["strategy"], " or ".join(strategy_names())
+        raise InvalidSetting(f"{option.flag} ({option.variable}) cannot be {name!r}: write {known}")
+
+
 @contextmanager
 def open_broker(
     options: Mapping[str, Any], *, calls_servers: bool = False, creates: bool = False
@@ -109,6 +118,7 @@ def open_broker(
     over first.
     """
     settings = Settings(**options)
+    _check_strategy(settings.strategy)
     set_up_logging(settings.log_level, settings.log_format)
     inventory = read_inventory(settings) if calls_servers else None
     with Broker(settings, inventory) as broker:

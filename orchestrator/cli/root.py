@@ -6,11 +6,14 @@ on stdout with ``--json``), 2 wrong usage, 130 interrupted.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from orchestrator import __version__
+from orchestrator.cli import INTERRUPTED
 from orchestrator.cli.database import db
 from orchestrator.cli.demo import demo
 from orchestrator.cli.explain import explain
@@ -29,15 +32,31 @@ from orchestrator.domain.errors import OrchestratorError
 
 
 class Root(click.Group):
-    """A group whose commands may raise errors of ours."""
+    """A group whose commands may raise errors of ours, and be interrupted."""
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the arguments of the group itself."""
+        with _interruptible():
+            return super().make_context(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run; an OrchestratorError becomes its text and exit code 1."""
         try:
-            return super().invoke(ctx)
+            with _interruptible():
+                return super().invoke(ctx)
         except OrchestratorError as error:
             print_error(error, as_json=bool(ctx.meta.get(JSON_ASKED)))
             ctx.exit(1)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends the command with a code of its own, and no traceback."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+        raise click.exceptions.Exit(INTERRUPTED) from None
 
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})

@@ -16,7 +16,7 @@ import structlog
 from click.testing import CliRunner, Result
 from sqlalchemy.exc import OperationalError
 
-from orchestrator.cli import main
+from orchestrator.cli.root import main
 from orchestrator.domain.errors import DatabaseMissing, DatabaseUnusable, StoreUnavailable
 from orchestrator.store import Store
 from orchestrator.store.place import place_of

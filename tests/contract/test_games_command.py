@@ -11,7 +11,7 @@ import pytest
 import structlog
 from click.testing import CliRunner, Result
 
-from orchestrator.cli import main
+from orchestrator.cli.root import main
 from orchestrator.store import Store
 from tests.fakes import fill, make_game
 
