@@ -21,6 +21,9 @@ from orchestrator.web import create_blueprint
 FIRST_ROUND_SECONDS = 120
 """How long starting waits for the first poll of every server."""
 
+ANSWER_SECONDS = 5
+"""How long a request whose call was cut off may take to be answered."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -101,9 +104,10 @@ class BrokerServer:
 
     def stop(self) -> None:
         """Take no new request, finish those under way, end the jobs; what still
-        waits for a server after that long is cut off."""
-        self._http.stop(timeout=self._broker.settings.stop_timeout)
+        waits for a server after that long is cut off, and a request that waited for
+        it is answered with what is known."""
         with self._broker.calls_cut_off_in_time():
+            self._http.stop(timeout=self._broker.settings.stop_timeout + ANSWER_SECONDS)
             self._scheduler.stop()
             self._loop.close()
 

@@ -19,6 +19,9 @@ from orchestrator.domain.session import Session, SessionState
 from orchestrator.ports import SessionQuery
 from orchestrator.services.start_game import StartRequest
 
+_OWNER = "cli"
+"""Who asked for a session that a command started."""
+
 
 @click.group()
 def sessions() -> None:
@@ -118,13 +121,36 @@ def start(
     **options: Any,
 ) -> None:
     """Start GAME and wait until it streams."""
-    request = StartRequest(
-        game, Mode(mode), config_file, requested_by="cli", player_address=_address(player_address)
-    )
+    address = _address(player_address)
     with open_broker(options, calls_servers=True) as broker, _progress("starting"):
         _poll_unknown(broker)
-        session = broker.start_game(request)
+        key = broker.ids.new_id()
+        request = StartRequest(
+            game,
+            Mode(mode),
+            config_file,
+            requested_by=_OWNER,
+            idempotency_key=key,
+            player_address=address,
+        )
+        try:
+            session = broker.start_game(request)
+        except KeyboardInterrupt:
+            _say_what_is_left(broker, broker.ids.id_for(_OWNER, key))
+            raise
     _print(session, as_json)
+
+
+def _say_what_is_left(broker: Broker, session_id: str) -> None:
+    """What a start that nobody waits for any more has come to."""
+    with broker.units(read_only=True) as uow:
+        left = uow.sessions.find(session_id)
+    if left is not None:
+        click.echo(
+            f"session {left.id} is {left.state.value} on {left.server}: a running broker settles "
+            f"it, or 'orchestrator reconcile'; 'orchestrator sessions end {left.id}' ends it",
+            err=True,
+        )
 
 
 @sessions.command()
