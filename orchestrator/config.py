@@ -78,7 +78,9 @@ class Settings:
         10, "How long a game's window may take to close before it is ended by force.", minimum=0
     )
     stop_timeout: int = _setting(
-        30, "How long requests under way may take when the broker stops; then calls are cut off.", minimum=0
+        30,
+        "How long requests under way may take when the broker stops; then calls are cut.",
+        minimum=0,
     )
     metrics: str = _setting(
         "token",
