@@ -9,6 +9,7 @@ import click
 from orchestrator.api import decision_json
 from orchestrator.cli.options import STORE, json_option, open_broker, settings_options
 from orchestrator.cli.output import print_json, print_table
+from orchestrator.cli.session_ids import session_named
 from orchestrator.domain.decision import Decision, Verdict
 
 
@@ -17,9 +18,12 @@ from orchestrator.domain.decision import Decision, Verdict
 @settings_options(*STORE)
 @json_option
 def explain(session: str, as_json: bool, **options: Any) -> None:
-    """Show why SESSION was placed where it is: every server's score or rejection."""
+    """Show why SESSION was placed where it is: every server's score or rejection.
+
+    The first 6 characters of its id will do.
+    """
     with open_broker(options) as broker, broker.units(read_only=True) as uow:
-        found = uow.sessions.get(session)
+        found = session_named(uow, session)
     if as_json:
         print_json({"session_id": found.id, **decision_json(found.decision)})
         return

@@ -12,6 +12,7 @@ from orchestrator.api import session_json
 from orchestrator.bootstrap import Broker
 from orchestrator.cli.options import CALLS, POLLS, STORE, json_option, open_broker, settings_options
 from orchestrator.cli.output import age, print_json, print_table
+from orchestrator.cli.session_ids import session_named
 from orchestrator.domain.event import Event
 from orchestrator.domain.mode import Mode
 from orchestrator.domain.server import Health
@@ -75,10 +76,10 @@ def list_(
 @settings_options(*STORE)
 @json_option
 def show(session: str, as_json: bool, **options: Any) -> None:
-    """Show SESSION and what happened to it."""
+    """Show SESSION and what happened to it; the first 6 characters of its id will do."""
     with open_broker(options) as broker, broker.units(read_only=True) as uow:
-        found = uow.sessions.get(session)
-        events = list(reversed(uow.events.list(session_id=session, limit=1000)))
+        found = session_named(uow, session)
+        events = list(reversed(uow.events.list(session_id=found.id, limit=1000)))
     if as_json:
         print_json({**session_json(found), "events": [_event_json(event) for event in events]})
         return
@@ -179,8 +180,8 @@ def print_session(session: Session) -> None:
         ("game", f"{session.game_id} ({session.mode.value})"),
         ("state", session.state.value),
         ("server", session.server),
-        ("stream", session.rtsp_url or f"{session.stream_address}:{session.ports.stream}"),
-        ("control port", session.ports.control),
+        ("stream", stream(session) or "-"),
+        ("control port", session.ports.control if stream(session) else None),
         ("process", f"{launch.image} PID {launch.pid}" if launch else None),
         ("process created", launch.created_at.isoformat() if launch else None),
         ("ended", session.ended_how),
@@ -190,6 +191,15 @@ def print_session(session: Session) -> None:
     for name, value in facts:
         if value is not None:
             click.echo(f"{name + ':':<17}{value}")
+
+
+def stream(session: Session) -> str | None:
+    """Where the player connects; None where there is nothing, or nothing any more."""
+    if not session.state.is_active:
+        return None
+    if session.sunshine_app is not None:
+        return f"{session.stream_address}:{session.ports.stream}"
+    return session.rtsp_url
 
 
 def _print(session: Session, as_json: bool) -> None:
@@ -223,7 +233,7 @@ def _row(session: Session) -> tuple[object, ...]:
         session.server,
         session.state.value,
         session.launch.pid if session.launch else None,
-        session.rtsp_url or f"{session.stream_address}:{session.ports.stream}",
+        stream(session),
         age(session.created_at),
     )
 

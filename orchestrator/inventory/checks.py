@@ -130,8 +130,8 @@ def windows_path(value: Any) -> str:
 def transport(value: Any) -> str:
     """The first of Ansible's list."""
     names = [each.strip() for each in value.split(",")] if isinstance(value, str) else value
-    if not isinstance(names, list) or not names or any(each not in _SPOKEN for each in names):
-        raise ValueError(f"write {' or '.join(_SPOKEN)}")
+    if not isinstance(names, list) or not names or any(each not in TRANSPORTS for each in names):
+        raise ValueError(f"write {' or '.join(TRANSPORTS)}")
     return str(names[0])
 
 
@@ -245,7 +245,7 @@ def anything(value: Any) -> Any:
     return value
 
 
-_SPOKEN = (
+TRANSPORTS = (
     "ntlm",
     "negotiate",
     "kerberos",
@@ -255,5 +255,6 @@ _SPOKEN = (
     "plaintext",
     "ssl",
 )
+"""Ways to log in that are spoken."""
 _YES = frozenset({"true", "yes", "on", "y", "t", "1"})
 _NO = frozenset({"false", "no", "off", "n", "f", "0"})

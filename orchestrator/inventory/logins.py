@@ -24,7 +24,7 @@ def login_problems(
     connection: Connection, values: Mapping[str, Any], name: str
 ) -> Iterator[Problem]:
     """Everything wrong with how a host is logged in to."""
-    yield from _missing(connection, values, name)
+    yield from missing_login(connection, values, name)
     yield from _in_clear_text(connection, values)
     if connection.transport == "certificate":
         yield from _certificate(connection)
@@ -36,7 +36,10 @@ def login_problems(
         yield _PIN, "a certificate is pinned, but http has none: write ansible_winrm_scheme: https"
 
 
-def _missing(connection: Connection, values: Mapping[str, Any], name: str) -> Iterator[Problem]:
+def missing_login(
+    connection: Connection, values: Mapping[str, Any], name: str
+) -> Iterator[Problem]:
+    """What a way to log in needs and does not have."""
     by_ticket = connection.transport == "kerberos"
     if connection.transport == "certificate":
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from orchestrator.inventory.colons import advice, glued_name
 from orchestrator.inventory.files import variable_files
 from orchestrator.inventory.groups import PRIORITY, Group, Host, Tree
 from orchestrator.inventory.nodes import Node, Report
@@ -76,11 +77,8 @@ class Parser:
         if group is None or node.value is None:
             return
         if not isinstance(node.value, dict):
-            self._report(
-                node.problem(
-                    f"group {name!r} must be a mapping: write hosts, children or vars in it"
-                )
-            )
+            message = f"group {name!r} must be a mapping: write hosts, children or vars in it"
+            self._report(node.problem(_glued(node) or message))
             return
         for key, part in node.value.items():
             self._add_part(group, key, part, node)
@@ -102,7 +100,8 @@ class Parser:
             return
         if not isinstance(part.value, dict):
             example = "'name: value' lines" if key == "vars" else "'name:' lines, without '-'"
-            self._report(part.problem(f"{key} must be a mapping: write {example}"))
+            message = f"{key} must be a mapping: write {example}"
+            self._report(part.problem(_glued(part) or message))
         elif key == "vars":
             self._add_variables(group, part)
         elif key == "children":
@@ -144,7 +143,7 @@ class Parser:
                 variables = {name: own.value[name] for name in self._names(own, "a variable")}
             elif own.value is not None:
                 message = f"host {pattern!r} must have 'name: value' lines under it, or nothing"
-                self._report(own.problem(message))
+                self._report(own.problem(_glued(own) or message))
             for name in names:
                 group.hosts[name] = None
                 self._host(name, port, node.at_key(pattern)).variables.update(variables)
@@ -187,5 +186,11 @@ class Parser:
             elif isinstance(node.value, dict):
                 found |= {key: node.value[key] for key in self._names(node, "a variable")}
             elif node.value is not None:
-                self._report(node.problem("a file of variables holds 'name: value' lines"))
+                message = "a file of variables holds 'name: value' lines"
+                self._report(node.problem(_glued(node) or message))
         return found
+
+
+def _glued(node: Node) -> str | None:
+    name = glued_name(node.value) if isinstance(node.value, str) else None
+    return advice(name) if name else None

@@ -18,6 +18,7 @@ from ruamel.yaml.resolver import VersionedResolver
 from ruamel.yaml.tag import Tag
 
 from orchestrator.domain.errors import InventoryProblem
+from orchestrator.inventory.colons import advice, glued_line
 from orchestrator.inventory.nodes import Node, Report, Vaulted
 from orchestrator.inventory.scalars import TAG, UnknownTag, construct, implicit_tag
 from orchestrator.inventory.vault import Vault, VaultError
@@ -91,7 +92,7 @@ def _compose(text: str) -> Any:
     try:
         return yaml.compose(text)
     except MarkedYAMLError as error:
-        raise _syntax(error) from None
+        raise _syntax(error, text) from None
     except ReaderError as error:
         before = text[: error.position]
         place = before.count("\n") + 1, len(before) - before.rfind("\n")
@@ -214,10 +215,14 @@ def _place(node: Any) -> tuple[int, int]:
     return node.start_mark.line + 1, node.start_mark.column + 1
 
 
-def _syntax(error: MarkedYAMLError) -> _NotYaml:
+def _syntax(error: MarkedYAMLError, source: str) -> _NotYaml:
     mark = error.problem_mark or error.context_mark
     place = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
     text = _one_line(error.problem or str(error))
+    if "mapping values" in text or "expected ':'" in text:
+        glued = glued_line(source, place[0])
+        if glued is not None:
+            return _NotYaml(glued[:2], advice(glued[2]))
     hint = ""
     if "'\\t'" in text or "tab" in text.lower():
         hint = ": indent with spaces, not with tabs"

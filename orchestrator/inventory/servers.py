@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.domain.mode import Mode
 from orchestrator.domain.server import SUNSHINE_PORT, Connection, Server, SunshineLogin
+from orchestrator.inventory import checks
 from orchestrator.inventory.checks import address
 from orchestrator.inventory.groups import Host
-from orchestrator.inventory.logins import login_problems
+from orchestrator.inventory.logins import login_problems, missing_login
 from orchestrator.inventory.nodes import Node, Report
 from orchestrator.inventory.values import Resolver, Unresolved
-from orchestrator.inventory.variables import KNOWN, shown
+from orchestrator.inventory.variables import KNOWN, near_variable, shown
 
 _HTTP_PORT = 5985
 _HTTPS_PORT = 5986
@@ -33,6 +35,22 @@ _SERVER_FIELDS = (
     "config_directory",
     "sunshine_port",
 )
+_TRANSPORT = "ansible_winrm_transport"
+_NEEDED = frozenset({"ansible_host", "ansible_user", "ansible_password"})
+_LOGIN = frozenset(
+    name
+    for name in KNOWN
+    if name.startswith("ansible_")
+    or name in {"orchestrator_certificate_fingerprint", "orchestrator_allow_cleartext"}
+)
+_TIMEOUTS = frozenset(
+    {
+        "ansible_winrm_operation_timeout_sec",
+        "ansible_winrm_read_timeout_sec",
+        "ansible_winrm_connection_timeout",
+    }
+)
+_SUNSHINE = ("orchestrator_sunshine_user", "orchestrator_sunshine_password")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +82,24 @@ class HostReader:
         self._complete = complete
         self._values: dict[str, Any] = {}
         self._places: dict[str, Node] = {}
+        self._unread: set[str] = set()
         self._wrong = False
 
     def entry(self) -> InventoryEntry | None:
         """The server, or None after reporting what is wrong with it."""
         self._read_values()
         self._check_address()
-        if self._wrong or not self._complete:
+        if not self._complete:
             return None
         connection = self._connection()
         server = self._server(connection.host)
-        for variable, message in login_problems(connection, self._values, self._host.name):
-            self._problem(variable, message)
-        self._check_timeouts(connection)
-        self._check_room(server)
-        self._check_sunshine(server, connection)
+        self._check_login(connection)
+        if not self._unread & _TIMEOUTS:
+            self._check_timeouts(connection)
+        if not self._unread & {"orchestrator_ports", "orchestrator_slots"}:
+            self._check_room(server)
+        if not self._unread & {"orchestrator_modes", *_SUNSHINE}:
+            self._check_sunshine(server, connection)
         return None if self._wrong else InventoryEntry(server, connection)
 
     def place(self, variable: str) -> Node:
@@ -96,7 +117,9 @@ class HostReader:
                 self._values[target] = variable.check(self._resolver.value(node))
             except Unresolved:
                 self._wrong = True
+                self._unread.add(target)
             except ValueError as error:
+                self._unread.add(target)
                 self._problem(target, f"{name} cannot be {shown(name, node)}: {error}")
 
     def _check_address(self) -> None:
@@ -107,7 +130,40 @@ class HostReader:
             address(self._host.name)
         except ValueError:
             message = f"{self._host.name} cannot be an address: write ansible_host"
-            self._problem("ansible_host", message)
+            self._missing("ansible_host", message)
+
+    def _check_login(self, connection: Connection) -> None:
+        """Where a part of it could not be read, only what is missing whatever that part is."""
+        if not self._unread & _LOGIN:
+            for variable, message in login_problems(connection, self._values, self._host.name):
+                self._missing(variable, message)
+            return
+        if _TRANSPORT in self._unread:
+            connection = replace(connection, transport=self._meant_transport())
+        if not self._unread & {"ansible_winrm_cert_pem", "ansible_winrm_keytab"}:
+            for variable, message in missing_login(connection, self._values, self._host.name):
+                if variable in _NEEDED and variable not in self._unread:
+                    self._missing(variable, message)
+
+    def _meant_transport(self) -> str:
+        """What a transport that is none was probably to be."""
+        if "ansible_winrm_cert_pem" in self._values:
+            return "certificate"
+        written = str(self._places[_TRANSPORT].plain())
+        close = difflib.get_close_matches(written, checks.TRANSPORTS, 1, 0.6)
+        return close[0] if close else "ntlm"
+
+    def _missing(self, variable: str, message: str) -> None:
+        """A problem; of a variable that is not there, shown where one looks like it."""
+        near = None
+        if variable in _NEEDED and variable not in self._places:
+            near = near_variable(variable, self._nodes)
+        if near is None:
+            self._problem(variable, message)
+            return
+        self._wrong = True
+        message = f"there is no variable {near}, and {variable} is missing: write {variable} here"
+        self._report(self._nodes[near].problem(message))
 
     def _connection(self) -> Connection:
         get = self._values.get
@@ -183,7 +239,7 @@ class HostReader:
         return operation, read
 
     def _check_sunshine(self, server: Server, connection: Connection) -> None:
-        both = ("orchestrator_sunshine_user", "orchestrator_sunshine_password")
+        both = _SUNSHINE
         given = [name for name in both if self._values.get(name)]
         if len(given) == 1:
             other = both[1 - both.index(given[0])]

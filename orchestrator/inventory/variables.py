@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.inventory import checks
@@ -312,6 +312,8 @@ KNOWN: Mapping[str, Variable] = {**_ANSIBLE, **_WINRM, **_OURS}
 """Every ``orchestrator_*`` and ``ansible_winrm_*`` variable, and what of Ansible's is used."""
 
 _CLAIMED = ("orchestrator_", "ansible_winrm_")
+_OTHERS = ("ansible_ssh_", "ansible_become_", "ansible_psrp_", "ansible_su_", "ansible_sudo_")
+"""Of Ansible's own variables, those that are like ours and mean something else."""
 _SECRET = re.compile(
     r"pass|secret|token|credential|proxy|(private|api|access|auth|ssh)_?key|vault", re.I
 )
@@ -326,6 +328,17 @@ def unknown_variable(name: str) -> str | None:
     close = difflib.get_close_matches(name.removeprefix(prefix), known, 1, 0.6)
     hint = f"did you mean {prefix}{close[0]}?" if close else "docs/inventory.md lists them all"
     return f"there is no variable {name}: {hint}"
+
+
+def near_variable(wanted: str, given: Iterable[str]) -> str | None:
+    """Of Ansible's name space, the name among those given that ``wanted`` was to be."""
+    names = {
+        name.removeprefix("ansible_"): name
+        for name in given
+        if name.startswith("ansible_") and name not in KNOWN and not name.startswith(_OTHERS)
+    }
+    close = difflib.get_close_matches(wanted.removeprefix("ansible_"), names, 1, 0.65)
+    return names[close[0]] if close else None
 
 
 def is_secret(name: str, node: Node) -> bool:

@@ -508,3 +508,91 @@ def test_a_name_too_long_for_a_file_has_no_files(tmp_path: Path) -> None:
     (tmp_path / "host_vars").mkdir()
 
     assert len(load_inventory(_hosts(tmp_path, text), environment={}).entries) == 1
+
+
+def test_all_is_told_at_once_though_one_part_hides_another(tmp_path: Path) -> None:
+    path = _one_host(
+        tmp_path,
+        "ansible_usr: games",
+        "orchestrator_slot: 2",
+        "ansible_winrm_transport: ntml",
+        "ansible_winrm_operation_timeout_sec: 60",
+        login="ansible_password: p",
+    )
+    found = _problems(path)
+    assert [problem.split(": ", 1)[0] for problem in found] == [
+        "hosts.yml:6:20",
+        "hosts.yml:7:26",
+        "hosts.yml:8:32",
+        "hosts.yml:9:44",
+    ]
+    assert found[0] == (
+        "hosts.yml:6:20: there is no variable ansible_usr, and ansible_user is missing: "
+        "write ansible_user here"
+    )
+    assert "did you mean orchestrator_slots?" in found[1]
+    assert "cannot be 'ntml': write ntlm or" in found[2]
+    assert "must be more than" in found[3]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("ansible_winrm_transport: certificat", False),
+        ("ansible_winrm_transport: kerbros", False),
+        ("ansible_winrm_transport: ntml", True),
+        ("ansible_winrm_scheme: htps", True),
+        ("ansible_winrm_keytab: [1]", False),
+    ],
+)
+def test_what_is_missing_is_told_unless_what_cannot_be_read_may_do_without(
+    tmp_path: Path, line: str, told: bool
+) -> None:
+    found = _problems(_one_host(tmp_path, line, login="some: thing"))
+    assert any("has no ansible_user" in problem for problem in found) is told
+    assert sum(line.split(":")[0] in problem for problem in found) == 1
+
+
+@pytest.mark.parametrize("other", ["ansible_ssh_user", "ansible_become_user", "ansible_shell_type"])
+def test_what_is_ansibles_own_is_not_taken_for_a_slip(tmp_path: Path, other: str) -> None:
+    found = _problems(_one_host(tmp_path, f"{other}: games", login="ansible_password: p"))
+    assert found == ["hosts.yml:5:5: one has no ansible_user: write it here or in a group"]
+
+
+def test_a_slip_in_a_group_is_told_once_for_all_its_hosts(tmp_path: Path) -> None:
+    path = _hosts(
+        tmp_path,
+        "all:\n  vars:\n    ansible_user: u\n    ansible_passwd: p\n  hosts:\n    one:\n    two:\n",
+    )
+    (found,) = _problems(path)
+    assert found.startswith("hosts.yml:4:21: there is no variable ansible_passwd")
+
+
+@pytest.mark.parametrize(
+    ("lines", "place"),
+    [
+        (["ansible_host:127.0.0.1"], "7:7"),
+        (["ansible_host:127.0.0.1", "ansible_port: 5985"], "7:7"),
+        (["ansible_port: 5985", "ansible_host:127.0.0.1"], "8:7"),
+        (["ansible_port: 5985", "ansible_host:127.0.0.1", "", "orchestrator_site: a"], "8:7"),
+        (["ansible_host:127.0.0.1", "ansible_port:5985", "orchestrator_site: a"], "7:7"),
+    ],
+)
+def test_a_missing_space_after_a_colon_is_told_where_it_is_missing(
+    tmp_path: Path, lines: list[str], place: str
+) -> None:
+    (found,) = [p for p in _problems(_one_host(tmp_path, *lines)) if "colon" in p]
+    assert found.startswith(f"hosts.yml:{place}: ")
+    assert found.endswith("write a space after the colon of 'ansible_host:'")
+
+
+def test_a_secret_without_a_space_before_it_is_not_shown(tmp_path: Path) -> None:
+    path = _hosts(tmp_path, "all:\n  vars:\n    ansible_password:hunter2\n  hosts:\n    one:\n")
+    found = _problems(path)
+    assert "hosts.yml:3:5: write a space after the colon of 'ansible_password:'" in found
+    assert "hunter2" not in str(found)
+
+
+def test_a_hosts_port_is_not_taken_for_a_missing_space(tmp_path: Path) -> None:
+    path = _hosts(tmp_path, "all:\n  hosts:\n    one:5985:\n      x: y: z\n")
+    assert _problems(path)[0].startswith("hosts.yml:4:11: is not YAML: mapping values")

@@ -123,7 +123,9 @@ def test_the_commands_work_without_a_running_broker(lab: Path, tmp_path: Path) -
 def test_errors_are_one_line_with_the_code_or_json(tmp_path: Path) -> None:
     database = f"--database=sqlite:///{tmp_path / 'b.sqlite3'}"
     run("db", "upgrade", database)
-    assert "no session 'x' [unknown_session]" in run("explain", "x", database, code=1)
+    unknown = run("explain", "x", database, code=1)
+    assert "no session 'x'; 'orchestrator sessions list' shows those there are" in unknown
+    assert "[unknown_session]" in unknown
     body = json.loads(run("explain", "x", "--json", database, code=1))
     assert body["error"]["code"] == "unknown_session"
     assert "--inventory" in run("sessions", "end", "x", database, code=1)

@@ -17,6 +17,8 @@ from tests.e2e_house import House
 
 pytestmark = pytest.mark.browser
 
+DASH = "\N{EN DASH}"
+
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
@@ -52,6 +54,31 @@ def shown(browser: webdriver.Chrome, wanted: str) -> str:
         return found if wanted in found else None
 
     return WebDriverWait(browser, 20).until(text)
+
+
+def row(browser: webdriver.Chrome, session: str) -> dict[str, str]:
+    """What the table shows of a session, by column."""
+    names = [each.text for each in browser.find_elements(By.CSS_SELECTOR, "thead th")]
+    line = browser.find_element(By.XPATH, f"//tbody/tr[td/code='{session}']")
+    cells = [each.text for each in line.find_elements(By.TAG_NAME, "td")]
+    return dict(zip(names, cells, strict=True))
+
+
+def test_the_stream_column_has_streams_only(house: House, browser: webdriver.Chrome) -> None:
+    body = {"id": "gone", "modes": {"process": {"executable": "C:\\Gone\\gone.exe"}}}
+    assert house.post("/api/v1/games", body).status_code == 201
+    failed = house.post("/api/v1/sessions", {"game": "gone", "mode": "process"}).json()
+    plain = house.post("/api/v1/sessions", {"game": "freeciv", "mode": "process"}).json()
+    browser.get(f"{house.url}/#token={house.token}")
+    shown(browser, plain["id"])
+    found = row(browser, plain["id"])
+    assert (found["State"], found["Stream"], found["Note"]) == ("running", DASH, "")
+    found = row(browser, failed["session_id"])
+    assert (found["State"], found["Stream"]) == ("failed", DASH)
+    assert "gone.exe" in found["Note"]
+    house.post(f"/api/v1/sessions/{plain['id']}/end", {})
+    shown(browser, "ended")
+    assert row(browser, plain["id"])["Stream"] == DASH
 
 
 def test_servers_and_sessions_are_shown_to_whom_has_a_token(

@@ -69,19 +69,24 @@ function age(moment) {
   return `${Math.floor(seconds / 3600)} h`;
 }
 
+function stream(session) {
+  if (session.state === "ended" || session.state === "failed") return "–";
+  if (session.sunshine_port) return `${session.address}:${session.sunshine_port}`;
+  return session.rtsp_url ?? "–";
+}
+
 function sessionRow(session) {
   const row = element("tr");
   row.append(element("td", STATE[session.state] ?? "", session.state));
   row.append(element("td", "", `${session.game} (${session.mode})`));
   row.append(element("td", "", session.server));
-  const failed = session.state === "failed" && session.error;
-  const where = failed ? session.error.message : session.rtsp_url ?? `${session.address}:${session.rtsp_port}`;
-  row.append(element("td", "wrap", where));
+  row.append(element("td", "wrap", stream(session)));
   row.append(element("td", "", session.process ? String(session.process.pid) : "–"));
   row.append(element("td", "", age(session.created_at)));
   const id = element("td");
   id.append(element("code", "", session.id));
   row.append(id);
+  row.append(element("td", "wrap", session.error ? session.error.message : session.end_detail ?? ""));
   return row;
 }
 
@@ -91,7 +96,7 @@ function show(servers, sessions) {
   if (!rows.length) {
     const none = element("tr");
     const cell = element("td", "", "No sessions yet.");
-    cell.colSpan = 7;
+    cell.colSpan = 8;
     none.append(cell);
     rows.push(none);
   }
