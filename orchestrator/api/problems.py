@@ -9,6 +9,7 @@ from typing import Any
 from flask import Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
+from orchestrator.api.names_sent import PORTAL_ROUTES, as_sent
 from orchestrator.domain.errors import (
     InvalidRequest,
     NoCapacity,
@@ -26,10 +27,12 @@ STATUS: Mapping[str, int] = {
     "unknown_report": 404,
     "unknown_server": 404,
     "unknown_session": 404,
+    "unknown_site": 404,
     "method_not_allowed": 405,
     "contention": 409,
     "game_exists": 409,
     "game_in_use": 409,
+    "no_report_targets": 409,
     "request_in_progress": 409,
     "session_conflict": 409,
     "stale_version": 412,
@@ -71,7 +74,6 @@ _HTTP_CODES = {
 }
 _TITLES = {code: code.replace("_", " ").capitalize() for code in STATUS}
 _RETRY_AFTER = {"request_in_progress": 2, "contention": 1, "store_unavailable": 5, "server_busy": 5}
-PORTAL_ROUTES = frozenset({"/start_game", "/end_game", "/add_game"})
 
 
 def from_error(error: OrchestratorError) -> Response:
@@ -79,6 +81,7 @@ def from_error(error: OrchestratorError) -> Response:
     extra: dict[str, Any] = {}
     headers: dict[str, str] = {}
     if isinstance(error, InvalidRequest):
+        error = InvalidRequest(as_sent(error.problems))
         extra["errors"] = [{"field": p.field, "message": p.message} for p in error.problems]
     if isinstance(error, NoCapacity):
         extra["reasons"] = error.reasons
@@ -135,6 +138,8 @@ def problem(
     }
     if request.path in PORTAL_ROUTES:
         body["gamestatus"] = "failed"
-    response = Response(json.dumps(body), status=status, content_type="application/problem+json")
+    response = Response(
+        json.dumps(body) + "\n", status=status, content_type="application/problem+json"
+    )
     response.headers.update(headers or {})
     return response

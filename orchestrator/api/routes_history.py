@@ -13,6 +13,7 @@ from orchestrator.api.models import Problem, ServerPath
 from orchestrator.api.services import ApiServices
 from orchestrator.api.views import moment
 from orchestrator.domain.availability import HealthInterval, Span, availability
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.history import Measure, Resolution, Stats
 from orchestrator.ports import Subject, UnitOfWork
 from orchestrator.services.read_history import Chart
@@ -20,6 +21,12 @@ from orchestrator.services.read_history import Chart
 _TAGS = [Tag(name="history")]
 _DEFAULT = timedelta(hours=1)
 _FIELDS = ("at", "count", "min", "mean", "max", "p95")
+
+
+class UnknownSite(OrchestratorError):
+    """No server is at a site of that name, and nothing was measured there."""
+
+    code = "unknown_site"
 
 
 class HistoryQuery(BaseModel):
@@ -96,9 +103,20 @@ def create_blueprint(services: ApiServices) -> APIBlueprint:
     )
     def site_history(path: SitePath, query: HistoryQuery) -> Response:
         span = query.span(services.clock.now())
-        return jsonify(_charts(services, Subject.site(path.site), query, span))
+        charts = _charts(services, Subject.site(path.site), query, span)
+        if not any(chart["points"] for chart in charts["charts"]):
+            _check_site(services, path.site)
+        return jsonify(charts)
 
     return routes
+
+
+def _check_site(services: ApiServices, site: str) -> None:
+    """Servers that left the inventory count: their site may still be asked for."""
+    with services.units(read_only=True) as uow:
+        known = sorted({record.server.site for record in uow.servers.list()})
+    if site not in known:
+        raise UnknownSite(f"no site {site!r}; there are {', '.join(known) or 'none'}")
 
 
 def _charts(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -22,10 +20,8 @@ from orchestrator.api.models import (
 from orchestrator.api.services import ApiServices
 from orchestrator.api.starting import start
 from orchestrator.api.views import game_from, portal_started
-from orchestrator.domain.errors import FieldProblem, InvalidRequest
 from orchestrator.services.end_game import PortalEnd as Named
 
-_PORTAL_NAMES = {"game": "gameID", "mode": "excutemode", "config_file": "configfile"}
 _TAG = Tag(name="portal", description="What a web portal calls")
 _ERRORS: dict[Any, Any] = {
     422: Problem,
@@ -49,14 +45,13 @@ def create_blueprint(services: ApiServices) -> APIBlueprint:
         responses={200: PortalStarted, 202: PortalStarted, 429: Problem, 503: Problem},
     )
     def start_game(body: PortalStart) -> Response:
-        with _portal_names():
-            session, status = start(
-                services,
-                body.gameID,
-                body.excutemode,
-                body.configfile,
-                player_address=str(body.playerip) if body.playerip else None,
-            )
+        session, status = start(
+            services,
+            body.gameID,
+            body.excutemode,
+            body.configfile,
+            player_address=str(body.playerip) if body.playerip else None,
+        )
         return make_response(jsonify(portal_started(session)), 202 if status == 202 else 200)
 
     @routes.post(
@@ -89,14 +84,3 @@ def create_blueprint(services: ApiServices) -> APIBlueprint:
         return make_response(jsonify(answer), 201 if added else 200)
 
     return routes
-
-
-@contextmanager
-def _portal_names() -> Iterator[None]:
-    """What is wrong is told by the names that the portal sent."""
-    try:
-        yield
-    except InvalidRequest as error:
-        raise InvalidRequest(
-            [FieldProblem(_PORTAL_NAMES.get(p.field, p.field), p.message) for p in error.problems]
-        ) from error

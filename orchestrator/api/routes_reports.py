@@ -14,13 +14,19 @@ from orchestrator.api.models import Problem
 from orchestrator.api.services import ApiServices
 from orchestrator.api.views import moment
 from orchestrator.domain.availability import Span
-from orchestrator.domain.errors import FieldProblem, InvalidRequest
+from orchestrator.domain.errors import FieldProblem, InvalidRequest, OrchestratorError
 from orchestrator.domain.report import KeptReport, Language, Report, ReportHead
 
 LONGEST = timedelta(days=400)
 _TAGS = [Tag(name="reports")]
 _REPORT = TypeAdapter(Report)
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
+
+
+class NoReportTargets(OrchestratorError):
+    """A report is to be sent, and the broker was given no targets."""
+
+    code = "no_report_targets"
 
 
 class ReportBody(BaseModel):
@@ -137,9 +143,16 @@ def create_blueprint(services: ApiServices) -> APIBlueprint:
             found = uow.reports.list(query.limit)
         return jsonify(reports=[head_json(head) for head in found])
 
-    @routes.post("", tags=_TAGS, summary="Make a report now", responses={201: ReportView})
+    @routes.post(
+        "", tags=_TAGS, summary="Make a report now", responses={201: ReportView, 409: Problem}
+    )
     def run_report(body: ReportBody) -> Response:
         period = period_of(body.since, body.until, body.days, services.clock.now())
+        if body.send and not services.reports.targets():
+            raise NoReportTargets(
+                "there is nobody to send a report to, so none was made: leave send out, or start "
+                "the broker with --report-targets FILE"
+            )
         kept = services.reports.run(period, body.language, body.send)
         response = make_response(jsonify(report_json(kept)), 201)
         response.headers["Location"] = url_for("reports.get_report", report_id=kept.head.id)

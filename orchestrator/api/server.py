@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Iterable
@@ -43,9 +44,10 @@ class HttpServer:
                 asyncore_use_poll=True,
             )
         except OSError as error:
-            raise CannotListen(
-                f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --port"
-            ) from None
+            raise CannotListen(refusal_to_listen(host, port, error)) from None
+        except ValueError:
+            message = f"{host!r} names no address to listen on; choose another --host"
+            raise CannotListen(message) from None
         self._thread = threading.Thread(target=self._server.run, name="http", daemon=True)
         self._started = False
 
@@ -89,6 +91,17 @@ class HttpServer:
             if not any(channel.total_outbufs_len for channel in channels):
                 return
             time.sleep(0.01)
+
+
+def refusal_to_listen(host: str, port: int, error: OSError) -> str:
+    """An address that is none of this machine's is no matter of the port."""
+    why = error.strerror or error
+    if error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+        return (
+            f"cannot listen on {host}:{port}: {why}; choose another --host, an address of this "
+            "machine or 0.0.0.0 for all of them"
+        )
+    return f"cannot listen on {host}:{port}: {why}; choose another --port"
 
 
 class _Counting:

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.api.models import GameBody, GameFields
 from orchestrator.api.near_names import unknown_field
+from orchestrator.api.plain_words import plain_words
 from orchestrator.domain.check import CheckedServer
 from orchestrator.domain.decision import Decision
 from orchestrator.domain.errors import FieldProblem, InvalidRequest
@@ -219,25 +220,30 @@ def event_json(event: Event) -> dict[str, Any]:
     }
 
 
-_PLAIN = {"missing": "is missing"}
-
-
 def field_problems(error: ValidationError) -> Sequence[FieldProblem]:
     """Pydantic's findings, each with its dotted path."""
     return [
-        _field_problem(error.title, found["loc"], found["type"], found["msg"])
-        for found in error.errors(include_url=False, include_context=False, include_input=False)
+        _field_problem(error.title, found["loc"], found["type"], found["msg"], found.get("ctx", {}))
+        for found in error.errors(include_url=False, include_input=False)
     ]
 
 
 def _field_problem(
-    model: str, path: tuple[int | str, ...], kind: str, message: str
+    model: str,
+    path: tuple[int | str, ...],
+    kind: str,
+    message: str,
+    context: Mapping[str, Any],
 ) -> FieldProblem:
     if not path and kind == "model_type":
         return FieldProblem("body", "must be a JSON object")
     if path and kind == "extra_forbidden":
         message = unknown_field(model, path)
-    message = _PLAIN.get(kind, message)
+    in_query = model.endswith("Query")
+    field = str(path[-1]) if path else "body"
+    message = plain_words(field, kind, message, context, in_query=in_query)
+    if in_query:
+        path = path[:1]  # A value given several times is a list to Pydantic only.
     if path[-1:] == ("[key]",):
         key = path[-2]
         return FieldProblem(".".join(map(str, path[:-2])), f"the name {key!r}: {message}")

@@ -13,6 +13,7 @@ from orchestrator.ports import Clock, UnitOfWorkFactory
 from orchestrator.services.launch_order import STREAMING_MODES, config_file_problem
 
 _ABSOLUTE = re.compile(r"[A-Za-z]:[\\/][^\x00-\x1f<>:\"|?*]*")
+_PATHS = {"executable": r"C:\Games\Chess\chess.exe", "working_directory": r"C:\Games\Chess"}
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VARIABLE = re.compile(r"[^=\x00-\x1f]+")
 _CONTROL = re.compile(r"[\x00-\x1f]")
@@ -59,7 +60,9 @@ def game_problems(game: Game) -> list[FieldProblem]:
     problems: list[FieldProblem] = []
     if not _ID.fullmatch(game.id):
         problems.append(
-            FieldProblem("id", "use 1 to 64 letters, digits, '.', '_' or '-', no '.' or '-' first")
+            FieldProblem(
+                "id", "use 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-', no '.', '_' or '-' first"
+            )
         )
     if not game.modes:
         problems.append(FieldProblem("modes", "name at least one mode"))
@@ -70,10 +73,10 @@ def game_problems(game: Game) -> list[FieldProblem]:
 
 def _spec_problems(at: str, mode: Mode, spec: LaunchSpec) -> list[FieldProblem]:
     problems: list[FieldProblem] = []
-    for name in ("executable", "working_directory"):
+    for name, example in _PATHS.items():
         path = getattr(spec, name)
         if path is not None and not _ABSOLUTE.fullmatch(path):
-            message = f"{path!r} is not an absolute Windows path such as C:\\Games\\game.exe"
+            message = f"{path!r} is not an absolute Windows path such as {example}"
             problems.append(FieldProblem(f"{at}.{name}", message))
     if mode in STREAMING_MODES and spec.config_file:
         problem = config_file_problem(spec.config_file)

@@ -120,6 +120,10 @@ class Reports:
             return replace(kept, head=head)
         return kept
 
+    def targets(self) -> Sequence[str]:
+        """Where reports are sent; none where the broker was told of none."""
+        return self._notifier.targets()
+
     def _make_due(self) -> ReportHead | None:
         now = self._clock.now()
         due = self._due(now)

@@ -53,3 +53,11 @@ def test_wrong_questions_are_told_by_field(desk: Desk, body: object, field: str)
 def test_a_viewer_reads_and_makes_none(desk: Desk) -> None:
     assert desk.post("/api/v1/reports", {}, role=Role.VIEWER).status_code == 403
     assert desk.get("/api/v1/reports/none").json["code"] == "unknown_report"
+
+
+def test_a_report_that_nobody_would_get_is_not_made(desk: Desk) -> None:
+    desk.notifier.names = []
+    answer = desk.post("/api/v1/reports", {"send": True})
+    assert (answer.status_code, answer.json["code"]) == (409, "no_report_targets")
+    assert "--report-targets" in answer.json["detail"]
+    assert desk.get("/api/v1/reports").json == {"reports": []}
