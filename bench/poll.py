@@ -25,7 +25,7 @@ _SERVERS = 20
 _PAUSE = 2.5
 """Seconds between two polls of a server; a broker's are 10."""
 
-_WARM = 3
+_WARM = 5
 """Polls until a server's CPU use needs no question of its own any more."""
 
 

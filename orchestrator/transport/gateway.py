@@ -236,6 +236,7 @@ class WinrmGateway:
         with (
             _Traced(line, "wql", self._on_call, polling=True) as traffic,
             questions(line.polls, server, whole, traffic) as asked,
+            _reading(server, "the poll"),
         ):
 
             def ask(question: Question) -> list[Row]:

@@ -10,6 +10,7 @@ at first, now and then, and whenever it cannot be right.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from math import inf
 
@@ -23,8 +24,17 @@ looked is not known."""
 
 _CHECK_SECONDS = 300.0
 _DISTRUST_SECONDS = 600.0
-_AGREES = 0.25
-"""The counters tell a moment and this tells a mean, so they are never equal."""
+_CHECKS = 3
+"""Readings that are checked before one is believed alone."""
+
+_REMEMBERED = 5
+_FAR_OFF = 0.5
+_OFF = 0.1
+"""The counters tell a moment and this tells a mean, so they are never equal; what
+several checks differ by on average is an error of the one or the other."""
+
+_MORE_THAN_TIME = 1.05
+"""More idle time than processors times seconds: they are not as many."""
 
 _FULL = 0.98
 
@@ -43,6 +53,7 @@ class IdleTime:
         self._last: _Reading | None = None
         self._check_at = -inf
         self._distrusted_until = -inf
+        self._differences: deque[float] = deque(maxlen=_REMEMBERED)
 
     def is_trusted(self, now: float) -> bool:
         """Whether it is worth asking."""
@@ -68,20 +79,38 @@ class IdleTime:
         unsure = reading.unsure + before.unsure
         if not _LEAST_SECONDS <= span <= _MOST_SECONDS or unsure > _MOST_UNSURE * span:
             return None
-        return min(1.0, max(0.0, 1.0 - spent / (span * processors))) if spent >= 0 else None
+        if not 0 <= spent <= _MORE_THAN_TIME * span * processors:
+            self.distrust(answered)
+            return None
+        return max(0.0, 1.0 - spent / (span * processors))
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether the counters have said often enough that it is right."""
+        return len(self._differences) >= _CHECKS
+
+    def looks_full(self, share: float) -> bool:
+        """As it does where the idle process's time is not counted at all."""
+        return share > _FULL
 
     def needs_check(self, share: float, now: float) -> bool:
-        """Whether the counters have to say so, too: it is time, or it looks as if
-        the idle process stood still, which it does on a server without such a count."""
-        return now >= self._check_at or share > _FULL
+        """Whether the counters have to say so, too."""
+        return not self.is_proved or now >= self._check_at or self.looks_full(share)
 
-    def check(self, share: float, counted: float, now: float) -> None:
-        """Compare it with what the counters say."""
+    def check(self, share: float, counted: float, now: float) -> bool:
+        """Compare it with what the counters say; whether to believe it."""
         self._check_at = now + _CHECK_SECONDS
-        if abs(share - counted) > _AGREES:
+        self._differences.append(share - counted)
+        if abs(share - counted) > _FAR_OFF or (self.is_proved and abs(self._mean()) > _OFF):
             self.distrust(now)
+            return False
+        return self.is_proved
 
     def distrust(self, now: float) -> None:
-        """Leave it alone for a while."""
+        """Leave it alone for a while, and have it proved anew."""
         self._last = None
+        self._differences.clear()
         self._distrusted_until = now + _DISTRUST_SECONDS
+
+    def _mean(self) -> float:
+        return sum(self._differences) / len(self._differences)

@@ -16,6 +16,10 @@ IDLE_SECONDS = range(181, 241)
 two hours. Each shell gets another number of them: by it a shell of ours is told
 from others of the account, and one whose id was lost with the answer is found."""
 
+_SLACK = 2.0
+_LATE = 3.0
+"""How long after we gave up a server may still begin to make a shell."""
+
 ABANDONED_SECONDS = 60.0
 """Nobody uses a shell of ours that rested for longer."""
 
@@ -38,17 +42,25 @@ class Shell:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A shell that may be open: the idle time-out and the moment of a Create whose
-    answer did not come, when to look for it, and how often that was done."""
+    """A shell that may be open: the idle time-out of a Create whose answer did not
+    come, when it was asked for and given up, when to look for it, and how often that
+    was done."""
 
     idle: int
     began: float
+    ended: float
     due: float
     looks: int = 0
 
     def fits(self, listed: ListedShell, now: float) -> bool:
-        """Whether it is this shell, by its tag and its age."""
-        return round(listed.idle_timeout) == self.idle and listed.run_time <= now - self.began + 2.0
+        """Whether it is this shell: by its tag, by its age, for another broker of
+        the account may have drawn the same, and because nobody has used it."""
+        oldest, youngest = now - self.began + _SLACK, now - self.ended - _LATE
+        return (
+            round(listed.idle_timeout) == self.idle
+            and youngest <= listed.run_time <= oldest
+            and listed.run_time - listed.inactive <= _SLACK
+        )
 
 
 @dataclass(slots=True)

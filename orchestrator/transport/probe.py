@@ -9,9 +9,10 @@ are preferred and one question covers the desktop and every session's processes.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from orchestrator.domain.errors import AccessDenied, QueryRejected, ServerCallError
 from orchestrator.domain.launch import Launch
@@ -46,7 +47,13 @@ from orchestrator.transport.readings import (
 )
 from orchestrator.transport.wql import Row, Value
 
+_REFUSALS = 3
 _MISSING_SECONDS = 600.0
+_ESSENTIAL = frozenset({"Win32_Process", "Win32_OperatingSystem"})
+_ESSENTIAL_SECONDS = 15.0
+_SAME_BOOT = timedelta(seconds=30)
+"""LastBootUpTime moves when the server's clock is set."""
+
 
 Ask = Callable[[Question], list[Row]]
 
@@ -65,8 +72,10 @@ class Prober:
         self._clock = clock
         self._idle = IdleTime() if counts_idle else None
         self._missing: dict[str, float] = {}
+        self._refusals: Counter[str] = Counter()
         self._kept: dict[str, tuple[float, list[Row]]] = {}
         self._shells: frozenset[tuple[Value, ...]] | None = None
+        self._booted_at: datetime | None = None
 
     def observe(
         self, ask: Ask, at: datetime, launches: Collection[Launch], ports: Collection[int]
@@ -77,6 +86,8 @@ class Prober:
         """
         asking = _Asking(ask, self)
         system = first(asking.rows(SYSTEM))
+        booted_at = moment(system.get("LastBootUpTime"))
+        self._notice_boot(booted_at)
         processes, idle = self._processes(asking, launches)
         cpu = self._cpu(asking, idle)
         desktop = self._desktop(asking, processes)
@@ -102,7 +113,7 @@ class Prober:
             network_sent=total(network, "BytesSentPersec"),
             desktop=desktop.there,
             locked=desktop.locked,
-            booted_at=moment(system.get("LastBootUpTime")),
+            booted_at=booted_at,
         )
         living = None if processes is None else living_of(launches, processes)
         return Observation(load, living, clients)
@@ -129,14 +140,31 @@ class Prober:
         if kept is not None and now - kept[0] < question.seconds:
             return kept[1]
         found = ask(question)
+        self._refusals.pop(question.class_name, None)
         if question.seconds:
             self._kept[question.wql] = (now, found)
         return found
 
-    def remember_missing(self, classes: Collection[str]) -> None:
-        """Do not ask these for a while."""
-        until = self._clock() + _MISSING_SECONDS
-        self._missing.update(dict.fromkeys(classes, until))
+    def remember_refused(self, classes: Collection[str]) -> None:
+        """One refusal may be a hiccup of WMI; a class that was refused several
+        times in a row is left alone for a while, and for a moment only where no
+        truth can do without it."""
+        for name in classes:
+            self._refusals[name] += 1
+            if self._refusals[name] >= _REFUSALS:
+                pause = _ESSENTIAL_SECONDS if name in _ESSENTIAL else _MISSING_SECONDS
+                self._missing[name] = self._clock() + pause
+
+    def _notice_boot(self, booted_at: datetime | None) -> None:
+        """A server that was started anew may have other processors, and has counted
+        its idle time from the start."""
+        before = self._booted_at
+        self._booted_at = booted_at or before
+        if booted_at is None or before is None or abs(booted_at - before) < _SAME_BOOT:
+            return
+        self._kept.pop(PROCESSORS.wql, None)
+        if self._idle is not None:
+            self._idle = IdleTime()
 
     def _processes(
         self, asking: _Asking, launches: Collection[Launch]
@@ -154,23 +182,29 @@ class Prober:
         processors = (
             None if seconds is None else total(asking.rows(PROCESSORS), "NumberOfLogicalProcessors")
         )
-        return rows, idle.share(seconds, processors, asked, answered)
+        told = idle.share(seconds, processors, asked, answered)
+        if not idle.is_trusted(answered):
+            self._kept.pop(PROCESSORS.wql, None)
+        return rows, told
 
     def _cpu(self, asking: _Asking, told: float | None) -> float | None:
-        """CPU use: as ``told`` by the idle process, or by the counters."""
+        """CPU use: as ``told`` by the idle process where the counters have agreed
+        with it, or by the counters."""
         idle, now = self._idle, self._clock()
         if told is not None and idle is not None and not idle.needs_check(told, now):
             return told
         counted = share_of_percent(first(asking.rows(CPU)).get("PercentProcessorTime"))
-        if counted is None or told is None or idle is None:
-            return told if counted is None else counted
-        idle.check(told, counted, now)
-        return counted
+        if told is None or idle is None:
+            return counted
+        if counted is None:
+            # An idle process that nobody vouches for may as well stand still.
+            return told if idle.is_proved and not idle.looks_full(told) else None
+        return told if idle.check(told, counted, now) else counted
 
     def _desktop(self, asking: _Asking, processes: list[Row] | None) -> _Desktop:
         """Who is at the desktop; the name is asked anew when another desktop is seen."""
         shells = [] if processes is None else outside_session_0(processes, "explorer.exe")
-        seen = frozenset((row["ProcessId"], row["CreationDate"]) for row in shells)
+        seen = frozenset((row.get("ProcessId"), row.get("CreationDate")) for row in shells)
         if self._shells is not None and seen != self._shells:
             self._kept.pop(USER.wql, None)
         self._shells = seen
@@ -179,8 +213,8 @@ class Prober:
         user = name if isinstance(name, str) and name else None
         if processes is None:
             return _Desktop(user, None if users is None else user is not None, None)
-        locks = {row["SessionId"] for row in outside_session_0(processes, "LogonUI.exe")}
-        locked = bool(shells) and all(row["SessionId"] in locks for row in shells)
+        locks = {row.get("SessionId") for row in outside_session_0(processes, "LogonUI.exe")}
+        locked = bool(shells) and all(row.get("SessionId") in locks for row in shells)
         return _Desktop(user, bool(shells) or user is not None, locked)
 
     def _clients(self, asking: _Asking, ports: Collection[int]) -> dict[int, int] | None:
@@ -238,4 +272,4 @@ class _Asking:
     def raise_if_silent(self) -> None:
         if not self._answered and self._error is not None:
             raise self._error
-        self._prober.remember_missing(self._refused)
+        self._prober.remember_refused(self._refused)

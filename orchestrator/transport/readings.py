@@ -16,15 +16,21 @@ _TICKS_PER_SECOND = 10_000_000
 
 
 def living_of(launches: Collection[Launch], processes: Sequence[Row]) -> frozenset[Launch]:
-    """The launches whose very process is among the rows: PID, creation time and image fit."""
-    found: defaultdict[int, list[Launch]] = defaultdict(list)
+    """The launches whose very process is among the rows: PID, creation time and
+    image fit. A creation time that is not told is no proof of another process."""
+    found: defaultdict[int, list[tuple[datetime | None, str]]] = defaultdict(list)
     for row in processes:
         pid, created = number(row.get("ProcessId")), moment(row.get("CreationDate"))
         image = row.get("ExecutablePath") or row.get("Name")
-        if pid is not None and created is not None and isinstance(image, str):
-            found[int(pid)].append(Launch(int(pid), created, image))
+        if pid is not None and isinstance(image, str):
+            found[int(pid)].append((created, image))
     return frozenset(
-        launch for launch in launches if any(map(launch.is_same_process, found[launch.pid]))
+        launch
+        for launch in launches
+        if any(
+            launch.is_same_process(Launch(launch.pid, created or launch.created_at, image))
+            for created, image in found[launch.pid]
+        )
     )
 
 

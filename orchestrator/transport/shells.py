@@ -48,6 +48,7 @@ of our processes."""
 _LONGEST_LIFE = 3600.0
 _BELIEVED_SECONDS = 60.0
 _ASK_AGAIN_SECONDS = 1.0
+_CLOSE_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -313,7 +314,8 @@ class Shells:
 
     def _lose(self, idle: int, began: float) -> None:
         with self._changed:
-            self._books.left.lost.append(Lost(idle, began, self._clock()))
+            now = self._clock()
+            self._books.left.lost.append(Lost(idle, began, now, now))
 
     def _wait_for_change(self, before: int, deadline: Deadline) -> bool:
         """A shell of ours comes back or is closed, since ``closed`` was ``before``,
@@ -345,8 +347,10 @@ class Shells:
 
 
 def _close(connection: KeptConnection, shell_id: str, deadline: Deadline) -> None:
+    # A caller may wait for it: one that hangs costs no more than a part of its time.
+    limit = Deadline(min(deadline.at, Deadline.after(_CLOSE_SECONDS).at))
     try:
-        connection.call(deadline, "close_shell", shell_id, close_session=False)
+        connection.call(limit, "close_shell", shell_id, close_session=False)
     except RequestFailed as error:
         if error.failed.fault != INVALID_SELECTORS:
             raise

@@ -158,7 +158,10 @@ def _value(element: ET.Element) -> Value:
         return None
     inner = next(iter(element), None)
     if inner is not None and inner.tag.rsplit("}", 1)[-1] == "Datetime":
-        return parse_datetime((inner.text or "").strip())
+        try:
+            return parse_datetime((inner.text or "").strip())
+        except ValueError:
+            return None  # WMI has dates with asterisks, and some hosts none at all.
     return element.text or ""
 
 

@@ -29,8 +29,13 @@ def test_a_little_more_idle_than_there_was_time_is_no_use_at_all() -> None:
     assert readings(100.0, 140.4) == [None, 0.0]
 
 
-def test_a_server_that_was_started_anew_begins_anew() -> None:
-    assert readings(100.0, 3.0, 43.0) == [None, None, pytest.approx(0.0)]
+@pytest.mark.parametrize("second", [3.0, 143.0], ids=["backwards", "more than there was time"])
+def test_what_cannot_be_is_not_believed_for_ten_minutes(second: float) -> None:
+    clock = IdleTime()
+    assert clock.share(100.0, 4, 0, 0) is None
+    assert clock.share(second, 4, 10, 10) is None
+    assert not clock.is_trusted(609)
+    assert clock.is_trusted(610)
 
 
 def test_a_missing_reading_is_not_bridged() -> None:
@@ -52,23 +57,39 @@ def test_without_a_count_of_processors_nothing_is_told() -> None:
     assert [clock.share(100.0 + 40 * n, None, 10 * n, 10 * n) for n in range(3)] == [None] * 3
 
 
-def test_the_counters_are_asked_at_first_and_every_five_minutes() -> None:
+def proved(*differences: float) -> IdleTime:
+    """One that was checked at second 0 with these differences."""
     clock = IdleTime()
+    for each in differences:
+        clock.check(0.5 + each, 0.5, 0.0)
+    return clock
+
+
+def test_three_checks_prove_it_and_one_follows_every_five_minutes() -> None:
+    clock = proved(0.05, -0.1)
     assert clock.needs_check(0.5, 0.0)
-    clock.check(0.5, 0.6, 0.0)
+    assert not clock.is_proved
+    assert clock.check(0.5, 0.52, 0.0)
     assert not clock.needs_check(0.5, 299.0)
     assert clock.needs_check(0.5, 300.0)
 
 
 def test_an_idle_process_that_stands_still_is_checked_each_time() -> None:
-    clock = IdleTime()
-    clock.check(0.5, 0.5, 0.0)
-    assert clock.needs_check(1.0, 1.0)
+    assert proved(0.0, 0.0, 0.0).needs_check(1.0, 1.0)
 
 
-def test_one_that_disagrees_with_the_counters_is_left_alone_for_ten_minutes() -> None:
-    clock = IdleTime()
-    assert clock.is_trusted(0.0)
-    clock.check(1.0, 0.1, 0.0)
+def test_moments_may_differ_from_the_mean_as_long_as_they_do_so_both_ways() -> None:
+    clock = proved(0.4, -0.4, 0.2, -0.4, 0.2)
+    assert clock.is_trusted(1.0)
+
+
+@pytest.mark.parametrize(
+    "differences", [(0.51,), (0.15, 0.15, 0.15), (-0.2, -0.05, -0.1)], ids=["far", "above", "below"]
+)
+def test_one_that_disagrees_with_the_counters_is_left_alone_for_ten_minutes(
+    differences: tuple[float, ...],
+) -> None:
+    clock = proved(*differences)
+    assert not clock.is_proved
     assert not clock.is_trusted(599.0)
     assert clock.is_trusted(600.0)

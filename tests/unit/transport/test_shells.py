@@ -304,15 +304,35 @@ def test_a_lost_shell_that_was_not_found_is_looked_for_again(
     shells.looked()
     assert not shells.wants_look()
     host.refuses = ""
-    if there is not None:
-        host.open[lost] = there
     clock.now += 10
+    owner, idle, *_ = there or host.open[lost]
+    age = 8.0 if there else 10.0
+    host.open[lost] = (owner, idle, age, age)
     assert shells.wants_look()
     assert shells.sweep(host, Deadline.after(SOON)) == 1
     shells.looked()
     assert host.open == {}
     clock.now += 1000
     assert not shells.wants_look()
+
+
+@pytest.mark.parametrize(
+    ("age", "rested"), [(2, 2), (20, 20), (10, 0)], ids=["younger", "older", "used"]
+)
+def test_another_brokers_shell_with_the_same_idle_time_out_is_left_alone(
+    shells: Shells, clock: Clock, age: float, rested: float
+) -> None:
+    host: Any = Host()
+    host.loses_next = True
+    with pytest.raises(RequestFailed):
+        opened(shells, host)
+    (name,) = host.open
+    owner, idle, *_ = host.open[name]
+    clock.now += 10
+    host.open[name] = (owner, idle, rested, age)
+    assert shells.sweep(host, Deadline.after(SOON)) == 0
+    host.open[name] = (owner, idle, 10.0, 10.0)
+    assert shells.sweep(host, Deadline.after(SOON)) == 1
 
 
 def test_a_lost_shell_is_looked_for_as_long_as_windows_would_keep_it(
