@@ -59,6 +59,11 @@ class Janitor:
                 return
         self._do(task)
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether its end has begun."""
+        return self._closes is not None
+
     def close(self, seconds: float = _CLOSE_SECONDS) -> None:
         """Finish what was asked for, and end the threads. What has not begun
         after ``seconds`` gets no time any more, and gives up at once."""

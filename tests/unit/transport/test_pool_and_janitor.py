@@ -177,6 +177,7 @@ def test_what_has_not_begun_in_time_at_the_end_gets_no_more_time() -> None:
     janitor.soon("a", lambda deadline: passed.append(deadline.passed))
     closing = threading.Thread(target=janitor.close, args=(0.0,))
     closing.start()
+    assert waits_until(lambda: janitor.is_closing, BOUND)
     release.set()
     closing.join(BOUND)
     assert not closing.is_alive()
