@@ -16,6 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 _LONGEST_NAP = 30.0
+_FORGOTTEN_KEPT = 64
+"""Entries of blocks that ended which the watchdog's heap may hold besides as many
+as are guarded: each would stay until its deadline, and a busy broker makes a
+thousand a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,9 @@ class Watchdog:
         number = next(self._numbers)
         with self._changed:
             self._actions[number] = action
+            if len(self._due) > 2 * len(self._actions) + _FORGOTTEN_KEPT:
+                self._due = [each for each in self._due if each[1] in self._actions]
+                heapq.heapify(self._due)
             heapq.heappush(self._due, (deadline.at, number))
             if self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)

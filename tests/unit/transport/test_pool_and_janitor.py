@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -201,3 +202,22 @@ def test_a_block_that_ended_is_never_acted_on_and_one_that_hangs_is() -> None:
         pass
     watchdog.close()
     assert acted == ["late"]
+
+
+def test_blocks_that_ended_take_no_memory_until_their_deadline() -> None:
+    watchdog = Watchdog()
+    acted: list[str] = []
+    tracemalloc.start()
+    try:
+        with watchdog.guard(Deadline.after(0.3), lambda: acted.append("hangs")):
+            before, _ = tracemalloc.get_traced_memory()
+            for _ in range(5_000):
+                with watchdog.guard(Deadline.after(BOUND), lambda: acted.append("in time")):
+                    pass
+            after, _ = tracemalloc.get_traced_memory()
+            assert waits_until(lambda: acted, BOUND)
+    finally:
+        tracemalloc.stop()
+        watchdog.close()
+    assert after - before < 50_000
+    assert acted == ["hangs"]
