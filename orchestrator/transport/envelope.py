@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.domain.errors import Outcome, ProtocolViolation, ScriptFailed
+from orchestrator.transport.command import Completed
 from orchestrator.transport.console import decoded, without_clixml
-from orchestrator.transport.shell import Completed
 
 VERSION = 1
 _TAIL = 500

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 from orchestrator.domain.check import CheckItem, CheckOrder, ServerReport, Verdict
 from orchestrator.domain.errors import (
-    DeadlineExceeded,
-    OrchestratorError,
     Outcome,
     ProtocolViolation,
-    ServerBusy,
-    ServerCallError,
-    UnknownServer,
 )
 from orchestrator.domain.file import RemoteFile, WrittenFile
 from orchestrator.domain.launch import (
@@ -32,25 +24,18 @@ from orchestrator.domain.launch import (
 from orchestrator.domain.observation import Observation
 from orchestrator.domain.server import Connection, Load
 from orchestrator.transport import envelope
-from orchestrator.transport.breaker import Breaker
-from orchestrator.transport.deadline import Deadline, Watchdog
+from orchestrator.transport.deadline import Deadline
 from orchestrator.transport.files import MAX_BYTES, FileTransfer
-from orchestrator.transport.janitor import Janitor
-from orchestrator.transport.pool import Pool
-from orchestrator.transport.probe import Prober
+from orchestrator.transport.lines import Lines, Traced
 from orchestrator.transport.questions import Question
 from orchestrator.transport.scripted import SCRIPT, ScriptedAnswers
 from orchestrator.transport.scripts import COMMAND, ScriptLibrary
-from orchestrator.transport.shell import CommandRunner
-from orchestrator.transport.shells import Shells
-from orchestrator.transport.tracing import CallTrace, Listener
-from orchestrator.transport.wire import Traffic
+from orchestrator.transport.tracing import Listener
 from orchestrator.transport.wql import CIMV2, Row, parse_datetime, questions
 
 _READ_ONLY = frozenset({"Get-Launch", "Get-Load", "Read-File", "Test-RuntimeServer"})
 """Scripts that change nothing: one whose call failed is ended, not left to finish."""
 
-_POLLS_PER_SERVER = 1
 _QUESTIONS = 2.5
 """A poll may take this many times as long as one of its questions."""
 
@@ -81,14 +66,8 @@ class WinrmGateway:
         self._scripted = frozenset(scripted)
         self._call_timeout = call_timeout
         self._probe_timeout = probe_timeout
-        self._size = max_connections_per_server
         self._on_call = on_call
-        self._watchdog = Watchdog()
-        self._janitor = Janitor(self._expire)
-        self._lock = threading.Lock()
-        self._lines: dict[str, _Lines] = {}
-        self._closed = False
-        self._shells: dict[tuple[str, int, str], Shells] = {}
+        self._lines = Lines(self._connections, max_connections_per_server, self._scripted)
 
     def launch(self, server: str, order: LaunchOrder) -> LaunchReport:
         """Run Start-Game."""
@@ -224,7 +203,7 @@ class WinrmGateway:
     ) -> Observation:
         """One look by WQL; ``probe_timeout`` limits each question, and several of
         them the whole. The breaker is told, but not asked: whoever polls paces."""
-        line = self._line(server)
+        line = self._lines.to(server)
         if server in self._scripted:
             due = line.prober.due(launches, ports)
             scripted = ScriptedAnswers(
@@ -234,7 +213,7 @@ class WinrmGateway:
                 return line.prober.observe(scripted.ask, datetime.now(UTC), launches, ports)
         whole = Deadline.after(_QUESTIONS * self._probe_timeout)
         with (
-            _Traced(line, "wql", self._on_call, polling=True) as traffic,
+            Traced(line, "wql", self._on_call, polling=True) as traffic,
             questions(line.polls, server, whole, traffic) as asked,
             _reading(server, "the poll"),
         ):
@@ -251,9 +230,9 @@ class WinrmGateway:
 
     def query(self, server: str, wql: str, namespace: str = CIMV2) -> list[Row]:
         """Rows of a WQL query."""
-        line, deadline = self._line(server), Deadline.after(self._probe_timeout)
+        line, deadline = self._lines.to(server), Deadline.after(self._probe_timeout)
         with (
-            _Traced(line, "wql", self._on_call) as traffic,
+            Traced(line, "wql", self._on_call) as traffic,
             questions(line.polls, server, deadline, traffic) as asked,
         ):
             return asked.rows(wql, deadline, namespace)
@@ -264,21 +243,7 @@ class WinrmGateway:
         Calls under way are cut off: each ends at once with what is known of it.
         A script that changes something then is left to finish on its server.
         """
-        with self._lock:
-            self._closed = True
-            lines, self._lines = list(self._lines.values()), {}
-        for each in lines:
-            each.calls.stop()
-            each.polls.stop()
-        for each in lines:
-            each.commands.close()
-        self._janitor.close()
-        for each in lines:
-            # What was in use while the janitor ended is closed in this thread.
-            each.commands.close()
-            each.calls.close()
-            each.polls.close()
-        self._watchdog.close()
+        self._lines.close()
 
     def _sunshine(self, server: str) -> dict[str, object] | None:
         """What the scripts need to call the server's Sunshine."""
@@ -291,8 +256,8 @@ class WinrmGateway:
     def _run(
         self, server: str, script: str, parameters: Mapping[str, object], waits: float
     ) -> envelope.Answer:
-        line = self._line(server)
-        with _Traced(line, script, self._on_call) as traffic:
+        line = self._lines.to(server)
+        with Traced(line, script, self._on_call) as traffic:
             completed = line.commands.run(
                 COMMAND,
                 self._scripts.arguments,
@@ -303,86 +268,6 @@ class WinrmGateway:
                 changes=script not in _READ_ONLY,
             )
             return envelope.read_answer(completed, server, script)
-
-    def _line(self, server: str) -> _Lines:
-        with self._lock:
-            line = self._lines.get(server)
-            if line is None:
-                connection = self._connections.get(server)
-                if connection is None:
-                    raise UnknownServer(f"the inventory has no server {server!r}")
-                if self._closed:
-                    raise ServerBusy("the broker is stopping", server=server)
-                line = self._lines[server] = self._new_line(server, connection)
-        return line
-
-    def _new_line(self, server: str, connection: Connection) -> _Lines:
-        calls = Pool(server, connection, self._watchdog, self._size)
-        account = (connection.host.casefold(), connection.port, connection.user.casefold())
-        shells = self._shells.setdefault(account, Shells(f"{connection.host}:{connection.port}"))
-        self._janitor.start()
-        return _Lines(
-            server,
-            calls,
-            Pool(server, connection, self._watchdog, _POLLS_PER_SERVER),
-            CommandRunner(server, calls, self._janitor, shells),
-            Breaker(server),
-            Prober(counts_idle=server not in self._scripted),
-        )
-
-    def _expire(self) -> None:
-        with self._lock:
-            lines = list(self._lines.values())
-        for line in lines:
-            line.commands.expire()
-            line.calls.expire()
-            line.polls.expire()
-
-
-@dataclass(frozen=True, slots=True)
-class _Lines:
-    """All that leads to one server."""
-
-    server: str
-    calls: Pool
-    polls: Pool
-    commands: CommandRunner
-    breaker: Breaker
-    prober: Prober
-
-
-class _Traced:
-    """One call: asks the breaker, tells it what came of the call, and says what it cost."""
-
-    __slots__ = ("_began", "_cpu", "_kind", "_line", "_on_call", "_polling", "_traffic")
-
-    def __init__(
-        self, line: _Lines, kind: str, on_call: Listener | None, *, polling: bool = False
-    ) -> None:
-        self._line = line
-        self._polling = polling
-        self._kind = kind
-        self._on_call = on_call
-        self._traffic = Traffic()
-
-    def __enter__(self) -> Traffic:
-        if not self._polling:
-            self._line.breaker.check()
-        if self._on_call is not None:
-            self._began, self._cpu = time.perf_counter(), time.thread_time()
-        return self._traffic
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        asked = not isinstance(error, ServerBusy) or self._traffic.requests > 0
-        if asked and (self._kind == "wql" or not isinstance(error, DeadlineExceeded)):
-            # A script that takes too long says nothing about the server, and so
-            # does a call for which none of our own connections came free.
-            self._line.breaker.record(error if isinstance(error, ServerCallError) else None)
-        if self._on_call is None:
-            return
-        wall, cpu = time.perf_counter() - self._began, time.thread_time() - self._cpu
-        code = error.code if isinstance(error, OrchestratorError) else ""
-        self._on_call(CallTrace(self._line.server, self._kind, wall, cpu, self._traffic, code))
 
 
 class _reading:  # noqa: N801 - reads as a statement

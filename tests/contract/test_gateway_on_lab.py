@@ -34,8 +34,8 @@ from orchestrator.lab import Fault, FaultKind, Lab, LabServer, Quotas, build_com
 from orchestrator.lab.certificate import make_certificate
 from orchestrator.lab.fleet import FREECIV, NEVERBALL, SUPERTUX
 from orchestrator.lab.windows import Computer, WindowsMachine
-from orchestrator.lab.windows.computer import Process
 from orchestrator.lab.windows.programs import EVENT_DRIVEN, GameBehaviour, install_game
+from orchestrator.lab.windows.things import Process
 from orchestrator.transport import ScriptLibrary, WinrmGateway
 
 USER, PASSWORD = "orchestrator", "密碼 pässword"

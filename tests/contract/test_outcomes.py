@@ -50,7 +50,7 @@ from orchestrator.services.refused_ports import RefusedPorts
 from orchestrator.services.retry import Retry
 from orchestrator.services.start_game import StartGame, StartRequest
 from orchestrator.store import Store
-from orchestrator.transport import ScriptLibrary, WinrmGateway, shell
+from orchestrator.transport import ScriptLibrary, WinrmGateway, command
 from tests.fakes import FakeClock, FakeGateway, SequentialIds, fill, make_game, make_server
 from tests.waiting import waits_until
 
@@ -247,9 +247,9 @@ def gateway_to(server: LabServer, timeout: float, **changes: int) -> WinrmGatewa
 def played() -> Iterator[dict[Row, Future[Played]]]:
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(24) as pool:
         # Small pieces, so that the input takes several.
-        patch.setattr(shell, "PIECE", 8 * 1024)
+        patch.setattr(command, "PIECE", 8 * 1024)
         script = ScriptLibrary(default_scripts()).load("Start-Game")
-        pieces = -(-len(script.payload({})) // shell.PIECE)
+        pieces = -(-len(script.payload({})) // command.PIECE)
         assert pieces >= 3
         futures = {}
         # Those that wait longest begin first.

@@ -6,8 +6,9 @@ no PowerShell: the scripts' effects are modelled in ``scripts``.
 """
 
 from orchestrator.lab.windows.clock import ManualClock, RealClock
-from orchestrator.lab.windows.computer import Computer, Desktop, Process, Task
+from orchestrator.lab.windows.computer import Computer
 from orchestrator.lab.windows.machine import WindowsMachine
+from orchestrator.lab.windows.things import Desktop, Process, Task
 
 __all__ = [
     "Computer",

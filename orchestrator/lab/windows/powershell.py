@@ -17,10 +17,11 @@ from xml.sax.saxutils import escape
 
 from orchestrator.lab.machine import ProgramRun
 from orchestrator.lab.windows.cmd import PROGRAMS, Console, run_line
-from orchestrator.lab.windows.computer import Computer, Process
+from orchestrator.lab.windows.computer import Computer
 from orchestrator.lab.windows.runs import FinishedRun, ThreadedRun
 from orchestrator.lab.windows.scripts import MODELS
 from orchestrator.lab.windows.scripts.outcome import ScriptError, failure, success
+from orchestrator.lab.windows.things import Process
 
 _IMAGE = r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe"
 _READS_STDIN = re.compile(r"\[Console\]::(In\b|OpenStandardInput)", re.IGNORECASE)

@@ -10,8 +10,9 @@ import struct
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
 
-from orchestrator.lab.windows.computer import Computer, Process
+from orchestrator.lab.windows.computer import Computer
 from orchestrator.lab.windows.gaconf import ConfError, check_conf, read_conf
+from orchestrator.lab.windows.things import Process
 
 GA_DIRECTORY = r"C:\GamingAnywhere\bin"
 CONFIG_DIRECTORY = r"C:\GamingAnywhere\config"

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable
 
 from orchestrator.lab.machine import Output
-from orchestrator.lab.windows.computer import Computer, Process
+from orchestrator.lab.windows.computer import Computer
+from orchestrator.lab.windows.things import Process
 
 Body = Callable[["ThreadedRun", bytes], tuple[bytes, bytes, int]]
 """Gets stdin's bytes; returns stdout, stderr and the exit code."""

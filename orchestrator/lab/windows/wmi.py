@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from orchestrator.lab.machine import Instance, Value
 from orchestrator.lab.windows import wql
-from orchestrator.lab.windows.computer import Computer, Process
+from orchestrator.lab.windows.computer import Computer
+from orchestrator.lab.windows.things import Process
 
 Rows = list[dict[str, Value]]
 

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from orchestrator.domain.errors import Outcome, ProtocolViolation, ScriptFailed
+from orchestrator.transport.command import Completed
 from orchestrator.transport.envelope import is_complete, read_answer
-from orchestrator.transport.shell import Completed
 
 
 def line(**changes: object) -> bytes:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.lab.windows.computer import Computer, FirewallRule
+from orchestrator.lab.windows.computer import Computer
 from orchestrator.lab.windows.gaconf import ConfError, read_conf
 from orchestrator.lab.windows.scripts.outcome import ScriptError
+from orchestrator.lab.windows.things import FirewallRule
 
 _RTP = "6970-7069"
 

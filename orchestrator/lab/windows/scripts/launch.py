@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import PureWindowsPath
 from typing import Any
 
-from orchestrator.lab.windows.computer import Computer, Process, Task
+from orchestrator.lab.windows.computer import Computer
 from orchestrator.lab.windows.scripts.outcome import ScriptError
+from orchestrator.lab.windows.things import Process, Task
 
 FOLDER = "\\Orchestrator\\"
 RECORDS = r"C:\ProgramData\Orchestrator"

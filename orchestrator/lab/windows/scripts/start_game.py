@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from pathlib import PureWindowsPath
 from typing import Any
 
-from orchestrator.lab.windows.computer import Computer, Process, Task
+from orchestrator.lab.windows.computer import Computer
 from orchestrator.lab.windows.programs import EVENT_DRIVEN, PERIODIC
 from orchestrator.lab.windows.runs import ThreadedRun
 from orchestrator.lab.windows.scripts import launch
 from orchestrator.lab.windows.scripts.firewall import open_to_player
 from orchestrator.lab.windows.scripts.outcome import ScriptError
 from orchestrator.lab.windows.scripts.sunshine import resume_sunshine, start_sunshine
+from orchestrator.lab.windows.things import Process, Task
 
 _APPEARS = 15.0
 """Seconds until a process that was started must be there."""

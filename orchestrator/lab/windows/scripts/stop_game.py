@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.lab.windows.computer import Computer, Process
+from orchestrator.lab.windows.computer import Computer
 from orchestrator.lab.windows.runs import ThreadedRun
 from orchestrator.lab.windows.scripts import launch
 from orchestrator.lab.windows.scripts.outcome import ScriptError
 from orchestrator.lab.windows.scripts.sunshine import is_sunshine, stop_sunshine
+from orchestrator.lab.windows.things import Process
 
 
 def stop_game(run: ThreadedRun, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import PureWindowsPath
 from typing import Any
 
-from orchestrator.lab.windows.computer import Computer, Sunshine, Task
+from orchestrator.lab.windows.computer import Computer
 from orchestrator.lab.windows.scripts import launch
 from orchestrator.lab.windows.scripts.firewall import open_to_player
 from orchestrator.lab.windows.scripts.outcome import ScriptError
+from orchestrator.lab.windows.things import Sunshine, Task
 
 _KEY = "orchestrator-session"
 

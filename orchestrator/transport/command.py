@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import structlog
 
@@ -40,6 +39,7 @@ from orchestrator.transport.janitor import Janitor
 from orchestrator.transport.leftovers import Shell
 from orchestrator.transport.pool import Pool
 from orchestrator.transport.shells import Shells
+from orchestrator.transport.tidying import Tidying
 from orchestrator.transport.wire import Traffic
 
 PIECE = 96 * 1024
@@ -119,8 +119,8 @@ class CommandRunner:
     def __init__(self, server: str, pool: Pool, janitor: Janitor, shells: Shells) -> None:
         self._server = server
         self._pool = pool
-        self._janitor = janitor
         self._shells = shells
+        self._tidying = Tidying(server, pool, janitor, shells)
 
     def run(
         self,
@@ -170,14 +170,12 @@ class CommandRunner:
     def expire(self) -> None:
         """Close the shells that nobody used for long, and look for those whose
         Create's answer got lost."""
-        for shell in self._shells.take_expired():
-            self._delete_soon(shell)
-        self._look_soon()
+        self._tidying.expire()
 
     def close(self) -> None:
         """Close every shell that is not in use."""
         self._shells.close()
-        self.expire()
+        self._tidying.expire()
 
     @contextlib.contextmanager
     def _lease(self, deadline: Deadline, traffic: Traffic) -> Iterator[_Lease]:
@@ -191,7 +189,9 @@ class CommandRunner:
             if lease.done is None:
                 self._pool.give_back(connection)
             else:
-                self._tidy_soon(connection, lease.done)
+                shell, command_id = lease.done.shell, lease.done.command_id
+                assert shell is not None
+                self._tidying.tidy_soon(connection, shell, command_id)
 
     def _may_ask_again(self, run: _Run, failed: Failed, deadline: Deadline) -> bool:
         """After a break under a Receive: once, until the next answer comes."""
@@ -321,63 +321,6 @@ class CommandRunner:
                 lease.done = run
                 return Completed(bytes(whole), bytes(run.stderr), exit_code if done else None)
 
-    def _tidy_soon(self, connection: KeptConnection, run: _Run) -> None:
-        self._pool.tidying(connection)
-        self._janitor.soon(self._server, partial(self._tidy, connection, run))
-
-    def _tidy(self, connection: KeptConnection, run: _Run, deadline: Deadline) -> None:
-        """Signal, and Delete where the shell's time is over; what fails here is
-        not the call's failure, but the shell is not used again."""
-        shell = run.shell
-        assert shell is not None
-        is_over = False
-        try:
-            self._end_command(connection, shell, run.command_id, deadline)
-            if not self._shells.give_back(shell):
-                self._shells.delete(connection, shell, deadline)
-            is_over = True
-            if self._shells.is_unknown:
-                self._shells.sweep(connection, deadline)
-        except (RequestFailed, OperationTimedOut) as error:
-            log.info("clean-up failed", server=self._server, reason=str(error))
-        finally:
-            self._pool.give_back(connection, tidied=True)
-        if not is_over:
-            self._delete_soon(shell)
-
-    def _end_command(
-        self,
-        connection: KeptConnection,
-        shell: Shell,
-        command_id: str | None,
-        deadline: Deadline,
-    ) -> None:
-        if command_id is None:
-            return
-        try:
-            connection.call(deadline, "cleanup_command", shell.id, command_id)
-        except RequestFailed as error:
-            if error.failed.fault != INVALID_SELECTORS:
-                raise
-
-    def _delete_soon(self, shell: Shell, command_id: str | None = None, tries: int = 2) -> None:
-        self._janitor.soon(self._server, partial(self._delete, shell, command_id, tries))
-
-    def _delete(self, shell: Shell, command_id: str | None, tries: int, deadline: Deadline) -> None:
-        """Signal the command that still runs, if any, and close the shell; a
-        second time where that broke, for closing is safe to repeat."""
-        try:
-            with self._pool.connection(deadline, tidying=True) as connection:
-                with contextlib.suppress(RequestFailed, OperationTimedOut):
-                    self._end_command(connection, shell, command_id, deadline)
-                self._shells.delete(connection, shell, deadline)
-        except (RequestFailed, OperationTimedOut, ServerBusy) as error:
-            if tries > 1:
-                self._delete_soon(shell, command_id, tries - 1)
-                return
-            later = "tried again later" if self._shells.owe(shell) else "left to its idle timeout"
-            log.warning(f"shell not closed, {later}", shell=shell.id, reason=str(error))
-
     def _abandon(self, run: _Run, failed: Failed, deadline: Deadline, changes: bool) -> None:
         """Close the shell of a call that failed, over whatever connection works.
 
@@ -385,7 +328,7 @@ class CommandRunner:
         broke: closing the shell would kill it half-way, a task registered and a game
         not found. It is left to finish, and closed when the call's time is up.
         """
-        self._look_soon()
+        self._tidying.look_soon()
         shell = run.shell
         if shell is None:
             return
@@ -400,17 +343,4 @@ class CommandRunner:
             log.warning("shell left to finish", shell=shell.id, reason=failed.message)
             self._shells.leave(shell, deadline.at)
             return
-        self._delete_soon(shell, run.command_id)
-
-    def _look_soon(self) -> None:
-        if self._shells.wants_look():
-            self._janitor.soon(self._server, self._find_lost)
-
-    def _find_lost(self, deadline: Deadline) -> None:
-        try:
-            with self._pool.connection(deadline, tidying=True) as connection:
-                self._shells.sweep(connection, deadline)
-        except ServerBusy:
-            log.info("no connection to look for lost shells", server=self._server)
-        finally:
-            self._shells.looked()
+        self._tidying.delete_soon(shell, run.command_id)
