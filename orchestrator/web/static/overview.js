@@ -85,6 +85,7 @@ function sessionRow(session) {
   row.append(element("td", "", age(session.created_at)));
   const id = element("td");
   id.append(element("code", "", session.id));
+  id.title = session.id;
   row.append(id);
   row.append(element("td", "wrap", session.error ? session.error.message : session.end_detail ?? ""));
   return row;
