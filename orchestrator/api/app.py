@@ -6,6 +6,7 @@ import json
 import re
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,7 +44,7 @@ __all__ = ["ApiServices", "Readiness", "create_app"]
 
 
 class StrictJson(DefaultJSONProvider):
-    """JSON without NaN, infinities and duplicate surprises."""
+    """JSON without NaN and infinities."""
 
     sort_keys = False
 
@@ -165,13 +166,27 @@ def _check_body() -> None:
         raise UnsupportedMediaType("send the body as JSON, with Content-Type: application/json")
     try:
         body = request.get_json(cache=True)
+        twice = _written_twice(request.get_data())
     except (BadRequest, RecursionError, UnicodeDecodeError):
         raise BadRequest(_not_json(request.get_data())) from None
     if not isinstance(body, dict):
         raise InvalidRequest([FieldProblem("body", "must be a JSON object")])
-    found = [FieldProblem(path, message) for path, message in _unstorable(body, "")]
+    found = [FieldProblem(name, "is here twice: send it once") for name in twice]
+    found += [FieldProblem(path, message) for path, message in _unstorable(body, "")]
     if found:
         raise InvalidRequest(found)
+
+
+def _written_twice(body: bytes) -> list[str]:
+    """Names that an object has more than once: JSON leaves open which of the values counts."""
+    twice: list[str] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        counts = Counter(name for name, _ in pairs)
+        twice.extend(name for name, count in counts.items() if count > 1)
+
+    json.loads(body, object_pairs_hook=look)
+    return twice
 
 
 def _not_json(body: bytes) -> str:

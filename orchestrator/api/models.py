@@ -14,6 +14,7 @@ from pydantic import (
     Field,
     IPvAnyAddress,
 )
+from pydantic_core import PydanticCustomError
 
 from orchestrator.domain.check import Verdict
 from orchestrator.domain.mode import Concurrency, Mode
@@ -40,7 +41,17 @@ def _share(value: float) -> float:
     return value
 
 
-Share = Annotated[float, AfterValidator(_share), Field(allow_inf_nan=False)]
+def _no_boolean(value: Any) -> Any:
+    """To Python true is 1: a PID, or a limit in seconds, that nobody meant."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("float_type", "must be a number")
+    return value
+
+
+Share = Annotated[
+    float, BeforeValidator(_no_boolean), AfterValidator(_share), Field(allow_inf_nan=False)
+]
+Whole = Annotated[int, BeforeValidator(_no_boolean)]
 
 
 class Body(BaseModel):
@@ -83,7 +94,7 @@ class PortalEnd(Body):
 
     filename: str = Field("", max_length=260, examples=["supertux2.exe"])
     serverip: Name = Field(examples=["192.0.2.13"])
-    pid: int = Field(ge=1, le=2**32 - 1, examples=[4242])
+    pid: Whole = Field(ge=1, le=2**32 - 1, examples=[4242])
     session_id: str | None = Field(None, max_length=64)
 
 
@@ -106,7 +117,7 @@ class Launch(Body):
     hook_type: str | None = Field(None, max_length=16, examples=["sdl2"])
     elevated: bool = False
     ready: Literal["port", "process"] = "port"
-    ready_timeout: int = Field(60, ge=1, le=600, description="Seconds")
+    ready_timeout: Whole = Field(60, ge=1, le=600, description="Seconds")
     concurrency: Concurrency | None = Field(
         None, description="Whether it shares the desktop; else what its mode allows"
     )
@@ -117,14 +128,14 @@ class Needs(Body):
 
     cpu: Share = Field(0.1, description="Share of the server's CPU, 1 is all of it")
     gpu: Share = Field(0.1, description="Share of its GPU")
-    memory_mb: int = Field(512, ge=0, le=2**31 - 1, description="MiB")
+    memory_mb: Whole = Field(512, ge=0, le=2**31 - 1, description="MiB")
 
 
 class Limits(Body):
     """When a session is ended without being asked."""
 
-    duration: int | None = Field(None, ge=60, le=30 * 86400, description="Seconds since it ran")
-    idle: int | None = Field(
+    duration: Whole | None = Field(None, ge=60, le=30 * 86400, description="Seconds since it ran")
+    idle: Whole | None = Field(
         None, ge=30, le=30 * 86400, description="Seconds since its last client left"
     )
 

@@ -18,6 +18,8 @@ _LEAST = 3
 def unknown_field(title: str, path: Sequence[int | str]) -> str:
     """What to write in place of the field at ``path``, which the model ``title`` lacks."""
     known = _names_beside(title, path)
+    if path[-1] in known:
+        return "names a field that is here by its other name, too: send one of the two"
     near = nearest(str(path[-1]), known)
     if near:
         return f"there is no such field: did you mean {near}?"

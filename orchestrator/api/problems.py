@@ -20,6 +20,7 @@ from orchestrator.domain.errors import (
 STATUS: Mapping[str, int] = {
     "invalid_request": 422,
     "bad_json": 400,
+    "bad_request": 400,
     "not_authenticated": 401,
     "not_allowed": 403,
     "not_found": 404,
@@ -41,6 +42,7 @@ STATUS: Mapping[str, int] = {
     "idempotency_mismatch": 422,
     "unknown_strategy": 422,
     "no_capacity": 429,
+    "headers_too_large": 431,
     "internal_error": 500,
     "access_denied": 502,
     "account_blocked": 502,
@@ -65,6 +67,7 @@ STATUS: Mapping[str, int] = {
 """Status of each code. A script's own code (docs/scripts.md) is 502."""
 
 SCRIPT_STATUS = 502
+TOO_LARGE = "the body is larger than the 1 MiB that is read: send a smaller one"
 _HTTP_CODES = {
     400: "bad_json",
     404: "not_found",
@@ -112,7 +115,7 @@ def from_http(error: HTTPException) -> Response:
         usual = [each for each in methods if each not in {"HEAD", "OPTIONS"}]
         detail = f"{request.path} does not take {request.method}: send {' or '.join(usual)}"
     if isinstance(error, RequestEntityTooLarge):
-        detail = "the body is larger than the 1 MiB that is read: send a smaller one"
+        detail = TOO_LARGE
     return problem(code, detail, headers=headers)
 
 
@@ -124,22 +127,28 @@ def problem(
     extra: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """One problem."""
-    status = STATUS.get(code, SCRIPT_STATUS)
-    body: dict[str, Any] = {
-        "type": f"urn:orchestrator:{code}",
-        "title": _TITLES.get(code, code.replace("_", " ").capitalize()),
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "retryable": retryable,
-        "instance": getattr(g, "request_id", ""),
+    """One problem, as the answer to the request at hand."""
+    body = {
+        **document(code, detail, retryable=retryable, instance=getattr(g, "request_id", "")),
         **(extra or {}),
     }
     if request.path in PORTAL_ROUTES:
         body["gamestatus"] = "failed"
     response = Response(
-        json.dumps(body) + "\n", status=status, content_type="application/problem+json"
+        json.dumps(body) + "\n", status=body["status"], content_type="application/problem+json"
     )
     response.headers.update(headers or {})
     return response
+
+
+def document(code: str, detail: str, *, instance: str, retryable: bool = False) -> dict[str, Any]:
+    """What every problem tells."""
+    return {
+        "type": f"urn:orchestrator:{code}",
+        "title": _TITLES.get(code, code.replace("_", " ").capitalize()),
+        "status": STATUS.get(code, SCRIPT_STATUS),
+        "detail": detail,
+        "code": code,
+        "retryable": retryable,
+        "instance": instance,
+    }

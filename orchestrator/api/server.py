@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import errno
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from flask import Flask
 from waitress import wasyncore
-from waitress.server import create_server
+from waitress.server import BaseWSGIServer, create_server
 
 from orchestrator.api.app import MAX_BODY
-from orchestrator.domain.errors import OrchestratorError
+from orchestrator.api.listening import CannotListen, bound_sockets, refusal_to_listen
+from orchestrator.api.refused_requests import ProblemChannel
 
 _FLUSH_SECONDS = 2.0
-
-
-class CannotListen(OrchestratorError):
-    """The address or port cannot be listened on."""
-
-    code = "cannot_listen"
+_MOST_READ = 16 * MAX_BODY
+"""A body up to this size is read and told to be too large; at a larger one the connection ends,
+which a client that is still sending may see as a reset instead of the answer."""
 
 
 class HttpServer:
@@ -29,14 +26,16 @@ class HttpServer:
 
     def __init__(self, app: Flask, host: str, port: int, *, threads: int) -> None:
         self._counting = _Counting(app)
+        sockets = bound_sockets(host, port)
+        watched: dict[int, Any] = {}
         try:
             self._server: Any = create_server(
                 self._counting,
-                host=host,
-                port=port,
+                map=watched,
+                sockets=sockets,
                 threads=threads,
                 ident=None,
-                max_request_body_size=MAX_BODY,
+                max_request_body_size=_MOST_READ,
                 connection_limit=max(1000, threads * 2),
                 channel_timeout=120,
                 clear_untrusted_proxy_headers=True,
@@ -44,17 +43,21 @@ class HttpServer:
                 asyncore_use_poll=True,
             )
         except OSError as error:
+            for each in sockets:
+                each.close()
             raise CannotListen(refusal_to_listen(host, port, error)) from None
-        except ValueError:
-            message = f"{host!r} names no address to listen on; choose another --host"
-            raise CannotListen(message) from None
+        self._listeners: list[Any] = [
+            each for each in watched.values() if isinstance(each, BaseWSGIServer)
+        ]
+        for listener in self._listeners:
+            listener.channel_class = ProblemChannel
         self._thread = threading.Thread(target=self._server.run, name="http", daemon=True)
         self._started = False
 
     @property
     def port(self) -> int:
         """The port it listens on."""
-        return int(self._server.effective_port)
+        return int(self._listeners[0].effective_port)
 
     def start(self) -> None:
         """Answer requests from now on."""
@@ -67,41 +70,42 @@ class HttpServer:
         False where some were still under way after ``timeout`` seconds.
         """
         if self._started:
-            self._in_loop(lambda: wasyncore.dispatcher.close(self._server))
+            self._in_loop(self._close_listeners)
         finished = self._counting.wait_until_idle(timeout)
         self._wait_until_flushed()
-        self._in_loop(self._close_channels) if self._started else self._server.close()
+        self._in_loop(self._close_channels) if self._started else self._close_all()
         if self._started:
             self._thread.join(5)
         self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=1)
         return finished
 
     def _in_loop(self, action: Any) -> None:
-        self._server.trigger.pull_trigger(action)
+        self._listeners[0].trigger.pull_trigger(action)
+
+    def _close_all(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+
+    def _close_listeners(self) -> None:
+        for listener in self._listeners:
+            wasyncore.dispatcher.close(listener)
 
     def _close_channels(self) -> None:
-        for channel in list(self._server.active_channels.values()):
+        for channel in list(self._channels()):
             channel.handle_close()
-        self._server.trigger.close()
+        for listener in self._listeners:
+            listener.trigger.close()
+
+    def _channels(self) -> Iterator[Any]:
+        for listener in self._listeners:
+            yield from list(listener.active_channels.values())
 
     def _wait_until_flushed(self) -> None:
         end = time.monotonic() + _FLUSH_SECONDS
         while time.monotonic() < end:
-            channels = list(self._server.active_channels.values())
-            if not any(channel.total_outbufs_len for channel in channels):
+            if not any(channel.total_outbufs_len for channel in self._channels()):
                 return
             time.sleep(0.01)
-
-
-def refusal_to_listen(host: str, port: int, error: OSError) -> str:
-    """An address that is none of this machine's is no matter of the port."""
-    why = error.strerror or error
-    if error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
-        return (
-            f"cannot listen on {host}:{port}: {why}; choose another --host, an address of this "
-            "machine or 0.0.0.0 for all of them"
-        )
-    return f"cannot listen on {host}:{port}: {why}; choose another --port"
 
 
 class _Counting:

@@ -6,6 +6,7 @@ reported with both places and tags such as ``!vault`` kept.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,13 @@ from orchestrator.inventory.vault import Vault, VaultError
 _MERGE = f"{TAG}merge"
 _VAULT_TAGS = {"!vault", "!vault-encrypted"}
 _ENCRYPTED = "$ANSIBLE_VAULT;"
+_INI_SECTION = re.compile(
+    r"(?:[ \t]*(?:[#;].*)?\n)*[ \t]*\[[\w.-]+(?::\w+)?\][ \t]*(?:[#;].*)?$", re.M
+)
+_INI = (
+    "this looks like an INI inventory, and only YAML is read: write it as YAML with "
+    "'ansible-inventory -i FILE --list --yaml --output NEW.yml'"
+)
 
 
 def read_yaml(path: Path, report: Report, vault: Vault) -> Node | None:
@@ -51,7 +59,7 @@ def read_yaml(path: Path, report: Report, vault: Vault) -> Node | None:
             return Node(None, name, 1, 1)
         return _Builder(name, hidden, report).build(root)
     except _NotYaml as error:
-        report(InventoryProblem(name, *error.place, f"is not YAML: {error}"))
+        report(InventoryProblem(name, *error.place, str(error)))
     except RecursionError:
         report(InventoryProblem(name, 1, 1, "is nested too deeply: an inventory needs few levels"))
     return None
@@ -97,9 +105,9 @@ def _compose(text: str) -> Any:
         before = text[: error.position]
         place = before.count("\n") + 1, len(before) - before.rfind("\n")
         message = f"the character #x{ord(text[error.position]):04x} is not allowed: remove it"
-        raise _NotYaml(place, message) from None
+        raise _NotYaml(place, f"is not YAML: {message}") from None
     except YAMLError as error:
-        raise _NotYaml((1, 1), _one_line(str(error))) from None
+        raise _NotYaml((1, 1), f"is not YAML: {_one_line(str(error))}") from None
 
 
 class _Builder:
@@ -222,8 +230,10 @@ def _syntax(error: MarkedYAMLError, source: str) -> _NotYaml:
     if "mapping values" in text or "expected ':'" in text:
         glued = glued_line(source, place[0])
         if glued is not None:
-            return _NotYaml(glued[:2], advice(glued[2]))
+            return _NotYaml(glued[:2], f"is not YAML: {advice(glued[2])}")
     hint = ""
+    if _INI_SECTION.match(source):
+        return _NotYaml(place, _INI)
     if "'\\t'" in text or "tab" in text.lower():
         hint = ": indent with spaces, not with tabs"
     elif "mapping values" in text:
@@ -236,7 +246,7 @@ def _syntax(error: MarkedYAMLError, source: str) -> _NotYaml:
         hint = ": put the value in quotes"
     elif "quoted scalar" in str(error.context):
         hint = ": a quote that begins in the lines above has no end"
-    return _NotYaml(place, f"{text}{hint}")
+    return _NotYaml(place, f"is not YAML: {text}{hint}")
 
 
 def _one_line(text: str) -> str:

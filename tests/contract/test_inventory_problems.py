@@ -44,6 +44,11 @@ def _one_host(folder: Path, *lines: str, login: str = _LOGIN) -> Path:
         ("all:\n  hosts:\n    a:\n   b:\n", "hosts.yml:4:4: is not YAML: expected <block end>"),
         ("all:\n  x: y: z\n", "hosts.yml:2:7: is not YAML: mapping values are not allowed"),
         ("all:\n  x: %a\n", "hosts.yml:2:6: is not YAML: found character '%'"),
+        (
+            "# servers\n[web]\none ansible_host=192.0.2.1\n",
+            "hosts.yml:3:1: this looks like an INI inventory, and only YAML is read: write",
+        ),
+        ("[web:vars]\na=b\n", "hosts.yml:2:1: this looks like an INI inventory"),
         ("all: 'x\n", "hosts.yml:2:1: is not YAML: found unexpected end of stream: a quote"),
         ("all: \x01\n", "hosts.yml:1:6: is not YAML: the character #x0001 is not allowed"),
         ("all:\n--- \nall:\n", "hosts.yml:2:1: is not YAML: but found another document"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.api.server import refusal_to_listen
+from orchestrator.api.listening import refusal_to_listen
 from tests.unit.api.conftest import Desk
 
 LAUNCH = {"executable": "C:\\a.exe"}
@@ -109,3 +109,32 @@ def test_an_address_that_is_not_this_machines_is_no_matter_of_the_port(
 def test_every_body_ends_with_a_newline(desk: Desk) -> None:
     for path in ("/api/v1/games", "/api/v1/games/none", "/nowhere", "/healthz", "/openapi.json"):
         assert desk.get(path).get_data().endswith(b"}\n"), path
+
+
+def test_a_name_that_is_written_twice_is_refused_and_named(desk: Desk) -> None:
+    body = b'{"gameID": "chess", "excutemode": "process", "gameID": "go"}'
+    answer = desk.call("POST", "/start_game", data=body, content_type="application/json")
+    assert answer.status_code == 422
+    assert answer.json["errors"] == [{"field": "gameID", "message": "is here twice: send it once"}]
+
+
+def test_true_is_no_number(desk: Desk) -> None:
+    ended = told(desk, "POST", "/end_game", {"serverip": "192.0.2.1", "pid": True})
+    assert ended == {"pid": "must be a number"}
+    launch = {"executable": r"C:\g.exe", "ready_timeout": True}
+    game = {"id": "x", "modes": {"process": launch}, "needs": {"cpu": True, "memory_mb": False}}
+    added = told(desk, "POST", "/api/v1/games", {**game, "limits": {"duration": True}})
+    assert set(added) == {
+        "modes.process.ready_timeout",
+        "needs.cpu",
+        "needs.memory_mb",
+        "limits.duration",
+    }
+
+
+def test_a_field_that_is_there_by_both_of_its_names_is_not_called_unknown(desk: Desk) -> None:
+    game = {"id": "x", "gameID": "y", "modes": {"process": {"executable": r"C:\g.exe"}}}
+    found = told(desk, "POST", "/add_game", game)
+    assert found == {
+        "gameID": "names a field that is here by its other name, too: send one of the two"
+    }
