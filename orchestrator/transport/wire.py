@@ -22,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 from orchestrator.domain.server import Connection
 from orchestrator.transport import tls
 from orchestrator.transport.http11 import CutShort, NotHttp, Reader, Response
+from orchestrator.transport.names import NoNameServer, addresses
 from orchestrator.transport.refusals import CannotProve, Refused
 
 _LEAST_TIMEOUT = 0.05
@@ -130,6 +131,8 @@ class Wire:
             host, port = proxy.hostname or "", proxy.port or _PROXY_PORT
         try:
             sock = self._open(host, port, until)
+        except NoNameServer as error:
+            raise ConnectTimeout(f"the name {host} cannot be resolved: {error}") from error
         except TimeoutError as error:
             raise ConnectTimeout("no connection in time") from error
         except OSError as error:
@@ -193,9 +196,8 @@ class Wire:
         """A connection to the first of the host's addresses that takes one, all
         within one limit; while it comes about it can be cut."""
         refused: OSError = TimeoutError("no connection in time")
-        for family, kind, protocol, _, address in socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM
-        ):
+        found = addresses(host, port, until, lambda: self.is_cut)
+        for family, kind, protocol, address in found:
             sock = self.sock = socket.socket(family, kind, protocol)
             try:
                 sock.settimeout(max(_LEAST_TIMEOUT, until - time.monotonic()))
