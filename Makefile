@@ -37,7 +37,7 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	@sh scripts/setup/test-packages.sh $(PYTHON)
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
