@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from orchestrator.domain.check import CheckItem, CheckOrder, ServerReport, Verdict
-from orchestrator.domain.errors import ScriptFailed, ServerCallError
+from orchestrator.domain.errors import NotInInventory, ScriptFailed, ServerCallError
 from orchestrator.domain.game import Game, LaunchSpec
 from orchestrator.domain.launch import (
     EndedHow,
@@ -76,7 +76,8 @@ class FakeGateway:
 
     ``fail_before`` and ``fail_after`` hold errors that the next call of a
     method raises without or after having had its effect; ``meanwhile`` what else
-    happens during it. ``strangers`` are the ports where other processes listen.
+    happens during it. ``strangers`` are the ports where other processes listen, and
+    ``unknown`` the servers that this inventory does not have.
     """
 
     def __init__(self) -> None:
@@ -93,9 +94,18 @@ class FakeGateway:
         self.meanwhile: dict[str, Callable[[], object]] = {}
         self.clients: dict[int, int] | None = None
         self.strangers: set[int] = set()
+        self.unknown: set[str] = set()
         self._pids = itertools.count(4000, 4)
 
+    def knows(self, server: str) -> bool:
+        return server not in self.unknown
+
+    def _reach(self, server: str) -> None:
+        if not self.knows(server):
+            raise NotInInventory(f"the inventory has no server {server}", server=server)
+
     def launch(self, server: str, order: LaunchOrder) -> LaunchReport:
+        self._reach(server)
         self._fail(self.fail_before, "launch")
         self.orders.append(order)
         if order.stream_port in self.strangers:
@@ -113,6 +123,7 @@ class FakeGateway:
     def stop(
         self, server: str, session_id: str, launch: Launch | None, grace_seconds: int
     ) -> StopReport:
+        self._reach(server)
         self._fail(self.fail_before, "stop")
         self.stops.append((server, session_id, launch))
         gone = self.launched.get(server, {}).pop(session_id, None)
@@ -121,6 +132,7 @@ class FakeGateway:
         return StopReport(EndedHow.GRACEFUL if gone else EndedHow.ALREADY_GONE)
 
     def find_launches(self, server: str, session_id: str | None = None) -> Sequence[FoundLaunch]:
+        self._reach(server)
         self._fail(self.fail_before, "find_launches")
         return [
             FoundLaunch(found, self.states.get(found, FoundState.RUNNING), launch)
@@ -129,6 +141,7 @@ class FakeGateway:
         ]
 
     def remove_launch(self, server: str, session_id: str, grace_seconds: int) -> StopReport:
+        self._reach(server)
         self._fail(self.fail_before, "remove_launch")
         self.removed.append((server, session_id))
         gone = self.launched.get(server, {}).pop(session_id, None)
@@ -137,6 +150,7 @@ class FakeGateway:
     def observe(
         self, server: str, launches: Collection[Launch] = (), ports: Collection[int] = ()
     ) -> Observation:
+        self._reach(server)
         found = self.loads.get(server, GOOD_LOAD)
         if isinstance(found, ServerCallError):
             raise found

@@ -52,6 +52,7 @@ STATUS: Mapping[str, int] = {
     "kdc_unreachable": 502,
     "login_not_offered": 502,
     "no_ticket": 502,
+    "not_in_inventory": 502,
     "protocol_violation": 502,
     "query_rejected": 502,
     "server_unreachable": 502,

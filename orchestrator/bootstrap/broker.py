@@ -109,7 +109,7 @@ class Broker:
         self.remove_game = RemoveGame(self.units, clock, retry)
         self.manage_servers = ManageServers(self.units, clock, retry)
         self.preview_placement = PreviewPlacement(
-            self.units, self.ids, clock, self.refused_ports, settings.strategy
+            self.units, self.gateway, self.ids, clock, self.refused_ports, settings.strategy
         )
         self.probe_servers = ProbeServers(self.units, self.gateway, clock, retry, self.pollers)
         self.check_server = CheckServer(self.units, self.gateway, self.probe_servers)
@@ -204,10 +204,12 @@ class Broker:
         error where its schema is another version's. Whether it was made ours."""
         return self.store.prepare(create=create)
 
-    def synchronise(self) -> None:
-        """Take the inventory over into the store."""
+    def synchronise(self, *, whole: bool = True) -> None:
+        """Take the inventory over into the store; without ``whole`` servers that it
+        does not have are left as they are."""
         if self.inventory is not None:
-            self.manage_servers.synchronise([entry.server for entry in self.inventory.entries])
+            servers = [entry.server for entry in self.inventory.entries]
+            self.manage_servers.synchronise(servers, whole=whole)
 
     def forget_old_keys(self) -> None:
         """Drop answers kept for Idempotency-Keys of more than a day ago."""

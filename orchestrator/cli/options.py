@@ -108,14 +108,19 @@ def _check_strategy(name: str) -> None:
 
 @contextmanager
 def open_broker(
-    options: Mapping[str, Any], *, calls_servers: bool = False, creates: bool = False
+    options: Mapping[str, Any],
+    *,
+    calls_servers: bool = False,
+    creates: bool = False,
+    owns_fleet: bool = False,
 ) -> Iterator[Broker]:
     """A broker on the named database, its schema ready.
 
     The database must be there: one made in passing, because a command was run in
     the wrong folder, would show a fleet without a server. Only commands that begin
     a fleet say ``creates``. With ``calls_servers`` the inventory is read and taken
-    over first.
+    over first; servers that it does not have leave the fleet only for who
+    ``owns_fleet``, for a broker with another inventory may be running.
     """
     settings = Settings(**options)
     _check_strategy(settings.strategy)
@@ -124,5 +129,5 @@ def open_broker(
     with Broker(settings, inventory) as broker:
         if broker.prepare_store(create=creates):
             log.info("database made", database=str(broker.store.place))
-        broker.synchronise()
+        broker.synchronise(whole=owns_fleet)
         yield broker

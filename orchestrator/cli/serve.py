@@ -31,7 +31,7 @@ def serve(**options: Any) -> None:
     allow_many_connections()
     with (
         stop_signals() as stopped,
-        open_broker(options, calls_servers=True, creates=True) as broker,
+        open_broker(options, calls_servers=True, creates=True, owns_fleet=True) as broker,
     ):
         server = BrokerServer(broker)
         try:

@@ -58,7 +58,11 @@ def check(names: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """
     with open_broker(options, calls_servers=True, creates=True) as broker:
         with broker.units(read_only=True) as uow:
-            records = {r.server.name: r for r in uow.servers.list() if r.present}
+            records = {
+                r.server.name: r
+                for r in uow.servers.list()
+                if r.present and broker.gateway.knows(r.server.name)
+            }
             for name in names:
                 if name not in records:
                     raise UnknownServer(f"no server {name!r} in the inventory")

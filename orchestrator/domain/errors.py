@@ -30,6 +30,7 @@
     ├── ServerCallError                  a call to a Windows server failed;
     │   │                                `outcome` says whether it ran there
     │   ├── ServerUnreachable            server_unreachable   not executed
+    │   ├── NotInInventory               not_in_inventory     retryable, not executed
     │   ├── TlsUntrusted                 tls_untrusted        not executed
     │   ├── CredentialsRefused           credentials_refused  not executed
     │   │   ├── AccountBlocked           account_blocked      not executed
@@ -283,6 +284,14 @@ class ServerUnreachable(ServerCallError):
     """Nothing answers at the server's address."""
 
     code = "server_unreachable"
+    retryable = True
+    default_outcome = Outcome.NOT_EXECUTED
+
+
+class NotInInventory(ServerCallError):
+    """The inventory that this process was started with does not have the server."""
+
+    code = "not_in_inventory"
     retryable = True
     default_outcome = Outcome.NOT_EXECUTED
 

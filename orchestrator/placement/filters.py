@@ -13,7 +13,7 @@ _MOST_WORDS = 120
 
 def in_inventory(request: Request, view: ServerView) -> str | None:
     """The server has not left the inventory."""
-    return None if view.present else "is no longer in the inventory"
+    return None if view.present else "is not in the inventory"
 
 
 def healthy(request: Request, view: ServerView) -> str | None:

@@ -25,11 +25,11 @@ class ServerRepository(Protocol):
         """One server; UnknownServer where there is none."""
         ...
 
-    def synchronise(self, servers: Sequence[Server]) -> None:
+    def synchronise(self, servers: Sequence[Server], *, whole: bool = True) -> None:
         """Make the store's servers those of the inventory.
 
         One that left is deleted, or only marked absent while a session row
-        refers to it. Health, load and drain survive.
+        refers to it; without ``whole`` it stays. Health, load and drain survive.
         """
         ...
 

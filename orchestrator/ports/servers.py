@@ -24,6 +24,12 @@ class ServerGateway(Protocol):
     may have been executed.
     """
 
+    def knows(self, server: str) -> bool:
+        """Whether the inventory of this process has it: the store may know more, of
+        another process that read another inventory. Calls to others raise
+        NotInInventory."""
+        ...
+
     def launch(self, server: str, order: LaunchOrder) -> LaunchReport:
         """Start a game, or return the launch this session already has."""
         ...
@@ -103,6 +109,10 @@ class FileGateway(Protocol):
 
 class ServerInspector(Protocol):
     """Looks at what a server lacks before it can run games."""
+
+    def knows(self, server: str) -> bool:
+        """As of ``ServerGateway``."""
+        ...
 
     def inspect(self, server: str, order: CheckOrder) -> ServerReport:
         """Every item with its verdict; a ServerCallError where no script can run there."""

@@ -12,6 +12,7 @@ from orchestrator.services.probe_servers import Probed, ProbeServers
 
 REMEDIES: Mapping[str, str] = {
     "server_unreachable": "address and port of the inventory; WinRM's listener and firewall rule",
+    "not_in_inventory": "the inventory; then restart the broker",
     "tls_untrusted": "the certificate's name and issuer, or pin its fingerprint",
     "credentials_refused": "user and password; whether a policy denies NTLM to this account",
     "account_blocked": "the account is disabled, locked, expired or must change its password",
@@ -51,6 +52,8 @@ class CheckServer:
             record = uow.servers.get(name)
         if not record.present:
             raise UnknownServer(f"{name} has left the inventory")
+        if not self._inspector.knows(name):
+            raise UnknownServer(f"the inventory that was read at the start has no server {name}")
         (probed,) = self._probe([name])
         polling = _polling(probed)
         if probed.health in {Health.UNREACHABLE, Health.REFUSED}:

@@ -18,12 +18,16 @@ class ManageServers:
         self._clock = clock
         self._retry = retry
 
-    def synchronise(self, servers: Sequence[Server]) -> None:
-        """Make the store's servers those of the inventory; sessions survive."""
+    def synchronise(self, servers: Sequence[Server], *, whole: bool = True) -> None:
+        """Make the store's servers those of the inventory; sessions survive.
+
+        Without ``whole`` none is taken out: a command's inventory may be another
+        than that of the broker beside it.
+        """
 
         def transaction() -> None:
             with self._units() as uow:
-                uow.servers.synchronise(servers)
+                uow.servers.synchronise(servers, whole=whole)
                 uow.commit()
 
         self._retry(transaction)

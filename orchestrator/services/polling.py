@@ -47,6 +47,7 @@ class Polling:
         on_fleet: Callable[[Mapping[str, float], Mapping[str, str]], None] = lambda *_: None,
         on_recovered: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._gateway = gateway
         self._interval = interval
         self._on_fleet = on_fleet
         self._on_recovered = on_recovered
@@ -95,7 +96,11 @@ class Polling:
         return CaughtUp(events, self._follow())
 
     def _follow_fleet(self) -> None:
-        present = [record for record in self.beliefs.current.servers if record.present]
+        present = [
+            record
+            for record in self.beliefs.current.servers
+            if record.present and self._gateway.knows(record.server.name)
+        ]
         self.watch.follow(present)
         self._keep.forget(frozenset(record.server.name for record in present))
         servers = [record.server for record in present]

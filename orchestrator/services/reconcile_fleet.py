@@ -77,7 +77,8 @@ class ReconcileFleet:
             interval=1,
         )
         polling.catch_up()
-        names = [r.server.name for r in polling.beliefs.current.servers if r.present]
+        present = [r.server.name for r in polling.beliefs.current.servers if r.present]
+        names = [name for name in present if self._gateway.knows(name)]
         answers = zip(names, self._executor.map(polling.poll, names), strict=True)
         doubted = [name for name, answer in answers if answer is Answer.DOUBTED]
         self._executor.map(polling.poll, doubted)

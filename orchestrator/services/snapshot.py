@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,11 +26,13 @@ def take_snapshot(
     uow: UnitOfWork,
     now: datetime,
     refused_ports: Mapping[str, frozenset[int]],
+    knows: Callable[[str], bool],
     without: str | None = None,
 ) -> Snapshot:
     """Read servers, active sessions and the needs of their games, as they are ``now``.
 
-    ``refused_ports`` are by server; the session ``without`` is left out.
+    ``refused_ports`` are by server; the session ``without`` is left out. To a server
+    that this process does not ``know`` nothing can be sent: it counts as absent.
     """
     needs = {game.id: game.needs for game in uow.games.list()}
     by_server: defaultdict[str, list[Occupant]] = defaultdict(list)
@@ -46,7 +48,7 @@ def take_snapshot(
                 health=record.health,
                 health_reason=record.health_reason,
                 drained=record.drained,
-                present=record.present,
+                present=record.present and knows(record.server.name),
                 load=record.load,
                 maintenance=_maintenance(record.server, now),
                 occupants=tuple(by_server[record.server.name]),

@@ -137,7 +137,7 @@ class StartGame:
             if session.state is not SessionState.STARTING:
                 return None
             now, known = self._clock.now(), self._refused_ports.by_server()
-            snapshot = take_snapshot(uow, now, known, without=session_id)
+            snapshot = take_snapshot(uow, now, known, self._gateway.knows, without=session_id)
             ports = snapshot.views[session.server].free_ports()
             if ports is None:
                 message = f"{error.message}; no other port is free"
@@ -177,7 +177,9 @@ class StartGame:
             spec = spec_for(game, request.mode)
             config_file = config_file_for(spec, request.mode, request.config_file)
             strategy = find_strategy(request.strategy or self._default_strategy)
-            snapshot = take_snapshot(uow, self._clock.now(), self._refused_ports.by_server())
+            snapshot = take_snapshot(
+                uow, self._clock.now(), self._refused_ports.by_server(), self._gateway.knows
+            )
             wanted = placement_request(session_id, game, request.mode, spec)
             decision = place(wanted, snapshot.views.values(), strategy)
             if decision.chosen is None:

@@ -75,7 +75,9 @@ class SweepServers:
         if names is None:
             with self._units(read_only=True) as uow:
                 names = [
-                    r.server.name for r in uow.servers.list() if r.present and r.health in _ASKED
+                    r.server.name
+                    for r in uow.servers.list()
+                    if r.present and r.health in _ASKED and self._gateway.knows(r.server.name)
                 ]
         return [swept for each in self._executor.map(self._sweep, names) for swept in each]
 

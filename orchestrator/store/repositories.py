@@ -51,8 +51,8 @@ class Servers:
             raise UnknownServer(f"no server {name!r}")
         return rows.server_from(row)
 
-    def synchronise(self, servers: Sequence[Server]) -> None:
-        """Insert, update and remove until the table is the inventory."""
+    def synchronise(self, servers: Sequence[Server], *, whole: bool = True) -> None:
+        """Insert, update and, for a ``whole`` inventory, remove until the table is it."""
         stored = {record.server.name: record for record in self.list()}
         wanted = {server.name: server for server in servers}
         for name, server in wanted.items():
@@ -62,7 +62,7 @@ class Servers:
             elif record.server != server or not record.present:
                 self._rewrite(name, spec=rows.dump(rows.SERVER, server), present=True)
         for name, record in stored.items():
-            if name not in wanted:
+            if whole and name not in wanted:
                 self._remove(record)
 
     def set_drained(self, name: str, drained: bool) -> ServerRecord:

@@ -69,6 +69,10 @@ class WinrmGateway:
         self._on_call = on_call
         self._lines = Lines(self._connections, max_connections_per_server, self._scripted)
 
+    def knows(self, server: str) -> bool:
+        """Whether it can be called at all."""
+        return server in self._connections
+
     def launch(self, server: str, order: LaunchOrder) -> LaunchReport:
         """Run Start-Game."""
         parameters: dict[str, object] = {

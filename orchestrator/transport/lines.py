@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from orchestrator.domain.errors import (
     DeadlineExceeded,
+    NotInInventory,
     OrchestratorError,
     ServerBusy,
     ServerCallError,
-    UnknownServer,
 )
 from orchestrator.domain.server import Connection
 from orchestrator.transport.breaker import Breaker
@@ -64,13 +64,16 @@ class Lines:
         self._closed = False
 
     def to(self, server: str) -> Line:
-        """The line to a server; UnknownServer where the inventory has none of that name."""
+        """The line to a server; NotInInventory where the inventory has none of that name."""
         with self._lock:
             line = self._open.get(server)
             if line is None:
                 connection = self._connections.get(server)
                 if connection is None:
-                    raise UnknownServer(f"the inventory has no server {server!r}")
+                    raise NotInInventory(
+                        f"the inventory that was read at the start has no server {server}",
+                        server=server,
+                    )
                 if self._closed:
                     raise ServerBusy("the broker is stopping", server=server)
                 line = self._open[server] = self._new(server, connection)

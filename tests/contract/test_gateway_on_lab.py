@@ -17,6 +17,7 @@ from orchestrator.domain.errors import (
     ConnectionLost,
     CredentialsRefused,
     DeadlineExceeded,
+    NotInInventory,
     Outcome,
     ProtocolViolation,
     QueryRejected,
@@ -26,7 +27,6 @@ from orchestrator.domain.errors import (
     ServerCallError,
     ServerUnreachable,
     TlsUntrusted,
-    UnknownServer,
 )
 from orchestrator.domain.launch import EndedHow, FoundState, Launch, LaunchOrder
 from orchestrator.domain.server import Connection, SunshineLogin
@@ -409,8 +409,10 @@ def test_nothing_listening_is_unreachable_and_an_unknown_name_unknown(host: Host
     with pytest.raises(ServerUnreachable, match="refused") as gone:
         nowhere.launch("a", HOOKED)
     assert gone.value.outcome is Outcome.NOT_EXECUTED
-    with pytest.raises(UnknownServer):
+    assert (nowhere.knows("a"), nowhere.knows("b")) == (True, False)
+    with pytest.raises(NotInInventory) as unknown:
         nowhere.probe("b")
+    assert (unknown.value.outcome, unknown.value.server) == (Outcome.NOT_EXECUTED, "b")
     nowhere.close()
 
 

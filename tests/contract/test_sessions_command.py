@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import uuid
 from collections.abc import Iterator
@@ -73,6 +74,20 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     yield Shell(tmp_path)
     structlog.configure(**before)
     logging.getLogger().setLevel(level)
+
+
+def test_a_command_with_another_inventory_takes_no_server_from_the_fleet(
+    shell: Shell, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.yml"
+    other.write_text("all: {hosts: {z: {ansible_user: u, ansible_password: p}}}")
+
+    assert "no session 'none'" in shell.refusal(
+        "sessions", "end", "none", "--inventory", f"{other}"
+    )
+
+    listed = json.loads(shell.run("servers", "list", "--json").output)
+    assert {each["name"]: each["present"] for each in listed} == {"a": True, "z": True}
 
 
 @pytest.mark.parametrize("command", [("explain",), ("sessions", "show")])

@@ -138,6 +138,17 @@ def test_servers_follow_the_inventory_and_keep_what_was_found(store: Store) -> N
             uow.servers.get("b")
 
 
+def test_a_part_of_the_inventory_takes_no_server_out(store: Store) -> None:
+    fill(store, [make_server("a"), make_server("b")])
+    with store.unit_of_work() as uow:
+        uow.servers.synchronise([make_server("a", slots=9), make_server("c")], whole=False)
+        uow.commit()
+    with store.unit_of_work() as uow:
+        found = {r.server.name: (r.server.slots, r.present) for r in uow.servers.list()}
+    slots = make_server().slots
+    assert found == {"a": (9, True), "b": (slots, True), "c": (slots, True)}
+
+
 def test_a_server_that_a_session_refers_to_is_marked_absent_and_can_come_back(store: Store) -> None:
     fill(store, [make_server("a")], [make_game()])
     reserve(store, make_session())

@@ -101,7 +101,7 @@ def desk(store: Store) -> Desk:
         check_server=CheckServer(
             units, gateway, ProbeServers(units, gateway, clock, retry, InlineExecutor())
         ),
-        preview_placement=PreviewPlacement(units, SequentialIds(), clock, refused),
+        preview_placement=PreviewPlacement(units, gateway, SequentialIds(), clock, refused),
         tokens=tokens,
         reports=Reports(units, clock, SequentialIds(), retry, notifier, render_report, Plan(), "0"),
         read_history=ReadHistory(units, clock, Keep()),

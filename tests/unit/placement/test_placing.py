@@ -44,7 +44,7 @@ def occupant(number: int = 0, **changes: object) -> Occupant:
 @pytest.mark.parametrize(
     ("rejected", "filter_name", "reason"),
     [
-        (view(present=False), "in_inventory", "no longer in the inventory"),
+        (view(present=False), "in_inventory", "not in the inventory"),
         (view(health=Health.UNKNOWN), "healthy", "has not been polled yet"),
         (view(health=Health.UNREACHABLE), "healthy", "is unreachable$"),
         (

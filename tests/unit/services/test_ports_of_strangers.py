@@ -50,7 +50,7 @@ def build(store: Store, gateway: FakeGateway) -> House:
     clock, ids = FakeClock(), SequentialIds()
     units, refused = store.unit_of_work, RefusedPorts(clock)
     start = StartGame(units, gateway, clock, ids, Retry(clock), InFlight(), refused)
-    preview = PreviewPlacement(units, SequentialIds(), clock, refused)
+    preview = PreviewPlacement(units, FakeGateway(), SequentialIds(), clock, refused)
     return House(store, gateway, clock, start, preview)
 
 
