@@ -77,7 +77,7 @@ class PortalStart(Body):
 class PortalStarted(BaseModel):
     """The portal's answer to a start."""
 
-    gamestatus: Literal["running", "starting"]
+    gamestatus: Literal["running", "starting", "lost"]
     IP: str
     PID: int | None
     session_id: str

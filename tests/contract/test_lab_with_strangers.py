@@ -72,6 +72,21 @@ def test_pywinrm_runs_commands_over_sealed_ntlm(lab: LabServer) -> None:
     assert lab.stats["auth_legs"] == 2 * 4
 
 
+def test_dir_lists_folders_and_files_as_cmd_does(lab: LabServer) -> None:
+    host = session(lab)
+    listed = host.run_cmd("dir", ["C:\\"]).std_out.decode()
+    assert " Directory of C:\\\r\n" in listed
+    assert "<DIR>          Games\r\n" in listed
+    assert "               0 File(s)              0 bytes\r\n" in listed
+    configs = r'"C:\GamingAnywhere\config"'
+    names = host.run_cmd("dir", ["/b", configs]).std_out.decode().splitlines()
+    assert "supertux.conf" in names
+    table = host.run_cmd("dir", [configs]).std_out.decode()
+    assert all(name in table for name in names)
+    missing = host.run_cmd("dir", [r"C:\nothing here"])
+    assert (missing.std_err, missing.status_code) == (b"File Not Found\r\n", 1)
+
+
 def test_pywinrm_runs_a_powershell_one_liner(lab: LabServer) -> None:
     assert session(lab).run_ps("Write-Output 'hello'").std_out == b"hello\r\n"
     other = session(lab).run_ps("Get-Item C:\\")

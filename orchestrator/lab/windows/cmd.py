@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import PureWindowsPath
 
 from orchestrator.lab.windows.computer import Computer
+from orchestrator.lab.windows.files import Files
 
 _UNKNOWN = (
     "'{name}' is not recognized as an internal or external command,\r\n"
     "operable program or batch file.\r\n"
 )
+_INSTALLED = "01/15/2024  09:00 AM"
+_FREE = 120 * 2**30
 
 
 @dataclass(slots=True)
@@ -133,11 +137,46 @@ def _type(console: Console, rest: str) -> Result:
 
 
 def _dir(console: Console, rest: str) -> Result:
-    words = [word for word in rest.split() if not word.startswith("/")]
-    folder = words[0].strip('"') if words else "C:\\"
-    if not console.computer.files.is_folder(folder):
+    options = {word.lower() for word in re.findall(r"(?:^|\s)(/\S+)", rest)}
+    named = re.sub(r"(?:^|\s)/\S+", " ", rest).strip().strip('"')
+    path = PureWindowsPath(named or rf"C:\Users\{console.user}")
+    files = console.computer.files
+    if files.is_file(str(path)):
+        folder, entries = path.parent, [path]
+    elif files.is_folder(str(path)) or not named:
+        folder = path
+        paths = [*files.folders(str(path)), *files.listing(str(path))]
+        entries = sorted(map(PureWindowsPath, paths), key=lambda each: each.name.lower())
+    else:
         return "", "File Not Found\r\n", 1
-    return "".join(f"{path}\r\n" for path in console.computer.files.listing(folder)), "", 0
+    if "/b" in options:
+        return "".join(f"{each.name}\r\n" for each in entries), "", 0
+    return _dir_table(console.computer, folder, entries), "", 0
+
+
+def _dir_table(
+    computer: Computer, folder: PureWindowsPath, entries: Sequence[PureWindowsPath]
+) -> str:
+    files = computer.files
+    sizes = [len(files.read(str(each)) or b"") for each in entries if files.is_file(str(each))]
+    lines = [
+        f" Volume in drive {folder.drive[:1]} has no label.",
+        " Volume Serial Number is 5A1F-0C3B",
+        "",
+        f" Directory of {folder}",
+        "",
+        *(_dir_line(files, each) for each in entries),
+        f"{len(sizes):>16} File(s) {sum(sizes):>14,} bytes",
+        f"{len(entries) - len(sizes):>16} Dir(s)  {_FREE:,} bytes free",
+    ]
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+def _dir_line(files: Files, path: PureWindowsPath) -> str:
+    if not files.is_file(str(path)):
+        return f"{_INSTALLED}    <DIR>          {path.name}"
+    written = files.modified(str(path)).strftime("%m/%d/%Y  %I:%M %p")
+    return f"{written} {len(files.read(str(path)) or b''):>17,} {path.name}"
 
 
 def _chcp(_: Console, __: str) -> Result:

@@ -73,6 +73,15 @@ class Files:
             if _key(str(PureWindowsPath(path).parent)) == wanted
         )
 
+    def folders(self, folder: str) -> list[str]:
+        """Paths of the folders right in a folder."""
+        wanted = _key(folder)
+        return sorted(
+            path
+            for key, path in self._folders.items()
+            if key != wanted and _key(str(PureWindowsPath(path).parent)) == wanted
+        )
+
 
 def _key(path: str) -> str:
     return str(PureWindowsPath(path)).lower()

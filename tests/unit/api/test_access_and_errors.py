@@ -66,6 +66,13 @@ def test_each_role_gets_as_far_as_it_should(desk: Desk) -> None:
             assert (answer.status_code == 403) is not role.covers(needed), (route, role)
 
 
+def test_any_token_may_ask_what_a_route_takes(desk: Desk) -> None:
+    answer = desk.call("OPTIONS", "/start_game", role=Role.VIEWER)
+    assert answer.status_code == 200
+    assert set(answer.headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
+    assert desk.call("OPTIONS", "/start_game", role=None).status_code == 401
+
+
 @pytest.mark.parametrize("token", ["", "x", "orch_000000000000_" + "a" * 43])
 def test_a_wrong_token_is_refused(desk: Desk, token: str) -> None:
     answer = desk.call(
