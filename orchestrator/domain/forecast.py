@@ -2,7 +2,8 @@
 
 The trend of daily peaks is the median of the slopes between all pairs of days
 (Theil and Sen), which a few odd days cannot bend. It is believed only where the
-test of Mann and Kendall finds growth with 95 % confidence.
+test of Mann and Kendall finds growth with 95 % confidence. Peaks that lie at the
+limit cannot grow: where most of the last days' do, the limit is reached.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Outlook(StrEnum):
     FAR = "far"
     RUNS_OUT = "runs_out"
     FULL = "full"
+    TAKEN = "taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ def forecast(peaks: Sequence[tuple[date, float]], limit: float) -> Forecast:
     slope = median((b[1] - a[1]) / (b[0] - a[0]) for a, b in combinations(points, 2))
     level = median(value - slope * x for x, value in points)
     if not _grows([value for _, value in points]) or slope <= 0:
-        return Forecast(Outlook.NO_GROWTH, count, slope)
+        usual = median(value for _, value in points[-LEAST_DAYS:])
+        return Forecast(Outlook.NO_GROWTH if usual < limit else Outlook.TAKEN, count, slope)
     left = (limit - level) / slope - points[-1][0]
     if left <= 0:
         return Forecast(Outlook.FULL, count, slope, peaks[-1][0])

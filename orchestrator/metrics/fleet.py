@@ -19,6 +19,7 @@ _SERVER = ("server", "site")
 _GAUGES: Sequence[tuple[str, str, Callable[[ServerFigures], float | None]]] = (
     ("available", "1 where the server can take players.", lambda s: float(s.available)),
     ("drained", "1 where an admin has drained it.", lambda s: float(s.drained)),
+    ("maintenance", "1 in a maintenance window of its own.", lambda s: float(s.maintenance)),
     ("poll_age_seconds", "Time since the last poll ended, answered or not.", lambda s: s.poll_age),
     ("answer_age_seconds", "Time since the last answered poll.", lambda s: s.answer_age),
     ("slots", "Sessions it may have at once.", lambda s: float(s.slots)),

@@ -40,6 +40,7 @@ ENGLISH: Mapping[str, str] = {
     "forecast_far": "Growing by {per_day} slots a day; slots last for more than two years.",
     "forecast_runs_out": "Growing by {per_day} slots a day: slots run out about {on}.",
     "forecast_full": "The trend of the peaks has reached the slots; growing by {per_day} a day.",
+    "forecast_taken": "All slots are taken at the peak of most days: more players find none.",
     "forecast_method": "Trend: median of the slopes between daily peaks of up to 28 days "
     "(Theil-Sen), believed only where the Mann-Kendall test finds growth with 95 % confidence.",
     "load": "Load",
@@ -122,6 +123,7 @@ CHINESE: Mapping[str, str] = {
     "forecast_far": "每天增加 {per_day} 個名額，兩年內不會用盡。",
     "forecast_runs_out": "每天增加 {per_day} 個名額，約於 {on} 用盡。",
     "forecast_full": "尖峰趨勢已達名額上限，每天增加 {per_day} 個名額。",
+    "forecast_taken": "近日多數尖峰時段名額全滿，更多玩家將無名額可用。",
     "forecast_method": "趨勢：最多 28 天每日尖峰兩兩斜率的中位數（Theil-Sen），"
     "且僅在 Mann-Kendall 檢定以 95 % 信心認定有成長時採用。",
     "load": "負載",

@@ -47,8 +47,19 @@ class _Facts:
     loads: Mapping[str, Rollup]
 
     def planned(self, incident: Incident) -> bool:
-        """Whether it began in a maintenance window of its server."""
-        found = {r.server.name: r.server for r in self.records}.get(incident.server or "")
+        """Whether it began in a maintenance window of its server; a site's, where
+        that holds for all of the incidents of its servers that it is made of."""
+        if incident.server is None:
+            until = incident.ended_at or self.period.until
+            inside = [
+                each
+                for each in self.incidents
+                if each.site == incident.site
+                and each.began_at < until
+                and (each.ended_at or self.period.until) > incident.began_at
+            ]
+            return all(self.planned(each) for each in inside)
+        found = {r.server.name: r.server for r in self.records}.get(incident.server)
         return found is not None and found.maintenance_at(incident.began_at) is not None
 
 

@@ -22,6 +22,7 @@ class ServerFigures:
     health: str
     available: bool
     drained: bool
+    maintenance: bool
     poll_age: float | None
     answer_age: float | None
     slots: int
@@ -67,6 +68,7 @@ def _figures(record: ServerRecord, used: Mapping[str, int], now: datetime) -> Se
         health=record.health.value,
         available=record.health in AVAILABLE,
         drained=record.drained,
+        maintenance=server.maintenance_at(now) is not None,
         poll_age=_age(record.checked_at, now),
         answer_age=_age(record.answered_at, now),
         slots=server.slots,

@@ -39,6 +39,12 @@ def test_a_steady_level_is_no_growth() -> None:
     assert forecast(days([5.0] * 14), 40).outlook is Outlook.NO_GROWTH
 
 
+def test_peaks_that_lie_at_the_slots_are_taken_and_not_without_growth() -> None:
+    assert forecast(days([40.0] * 14), 40).outlook is Outlook.TAKEN
+    assert forecast(days([40.0, 40, 39, 40, 40, 38, 40]), 40).outlook is Outlook.TAKEN
+    assert forecast(days([40.0] * 7 + [39.0] * 7), 40).outlook is Outlook.NO_GROWTH
+
+
 def test_a_fall_is_no_growth() -> None:
     assert forecast(days([40.0 - n for n in range(14)]), 40).outlook is Outlook.NO_GROWTH
 

@@ -90,11 +90,25 @@ def test_every_metric_is_on_the_dashboard_or_in_a_rule(exposed: dict[str, set[st
 @pytest.mark.parametrize("expression", list(expressions()))
 def test_expressions_are_sound(expression: str) -> None:
     bare = re.sub(r'"[^"]*"', '""', expression)
+    bare = re.sub(r"(\borchestrator_\w+(?:\{[^}]*\})?)\s+unless \1 offset \d+m", "", bare)
     for opening, closing in ("()", "{}", "[]"):
         assert bare.count(opening) == bare.count(closing)
     assert set(re.findall(r"\b([a-z_]+)\(", bare)) <= FUNCTIONS
     for counter in re.findall(r"\b(orchestrator_\w+_(?:total|count|bucket))\b", bare):
         assert re.search(rf"(?:rate|increase)\({counter}[^)]*\[\d+m\]\)", bare), counter
+
+
+def test_alerts_on_a_growing_counter_see_the_first_thing_that_it_counts() -> None:
+    for rule in rules():
+        for grown in re.findall(r"increase\((.*?)\[(\d+m)\]\)", rule["expr"]):
+            first = "{0} unless {0} offset {1}".format(*grown)
+            assert first in rule["expr"], rule["alert"]
+
+
+def test_alerts_on_servers_keep_silent_in_a_maintenance_window() -> None:
+    for rule in rules():
+        if "orchestrator_server_available" in rule["expr"]:
+            assert "orchestrator_server_maintenance" in rule["expr"], rule["alert"]
 
 
 def test_alerts_say_what_is_wrong_and_how_bad_it_is() -> None:

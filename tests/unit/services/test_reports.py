@@ -157,6 +157,22 @@ def test_what_is_planned_is_told_but_costs_no_availability(house: House) -> None
     assert report.servers[0].incidents == 0
 
 
+@pytest.mark.parametrize("windows", [2, 1])
+def test_a_whole_site_is_planned_where_each_of_its_servers_was(house: House, windows: int) -> None:
+    window = MaintenanceWindow("0 2 * * *", 180)
+    names = ["tpe-1", "tpe-2"]
+    house.take_over(
+        [
+            make_server(name, site="taipei", maintenance=(window,) if number < windows else ())
+            for number, name in enumerate(names)
+        ]
+    )
+    out = (EPOCH + 2 * HOUR, EPOCH + 3 * HOUR)
+    house.poll(EPOCH + 4 * HOUR, dict.fromkeys(names, out))
+    (incident,) = house.report(EPOCH, EPOCH + 4 * HOUR).incidents
+    assert (incident.server, incident.planned) == (None, windows == 2)
+
+
 def test_a_whole_site_is_one_incident(house: House) -> None:
     out = (EPOCH + 2 * HOUR, EPOCH + 3 * HOUR)
     house.poll(EPOCH + 4 * HOUR, {"tpe-1": out, "tpe-2": out})
