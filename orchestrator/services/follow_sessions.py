@@ -57,6 +57,7 @@ class FollowSessions:
         self._clock = clock
         self._settle = settle
         self._end = end
+        self._began = clock.now()
 
     def __call__(self) -> list[Move]:
         """One look at every session; the moves that were made."""
@@ -73,7 +74,7 @@ class FollowSessions:
                 elif polled is not None:
                     moves += self._seen(session, polled)
                     idle.update(_idleness(session, polled))
-                self._check_limits(session, belief, idle)
+                self._check_limits(session, belief, polled)
         return self._write(moves, idle)
 
     def _seen(self, session: Watched, polled: Polled) -> Iterable[Move]:
@@ -84,22 +85,25 @@ class FollowSessions:
             note = f"{session.server} answers again, PID {session.launch.pid} lives"
             yield Move(session.session_id, SessionState.LOST, SessionState.RUNNING, note)
 
-    def _check_limits(
-        self, session: Watched, belief: Belief, idle: dict[str, datetime | None]
-    ) -> None:
+    def _check_limits(self, session: Watched, belief: Belief, polled: Polled | None) -> None:
         limits = belief.limits.get(session.game_id)
         if limits is None or session.state is not SessionState.RUNNING:
             return
-        since = idle.get(session.session_id, session.idle_since)
-        if self._is_over(session.started_at, limits.duration):
+        if _is_over(session.started_at, limits.duration, self._clock.now()):
             self._end(session.session_id, f"its time limit of {limits.duration} s is over")
-        elif self._is_over(since, limits.idle):
+        elif self._is_idle(session, limits.idle, polled):
             self._end(session.session_id, f"no client for {limits.idle} s")
 
-    def _is_over(self, since: datetime | None, seconds: int | None) -> bool:
-        if since is None or seconds is None:
+    def _is_idle(self, session: Watched, seconds: int | None, polled: Polled | None) -> bool:
+        """Whether the last poll counted no client, as all did for so long: what an
+        earlier broker saw proves nothing of the time until this one began."""
+        if (
+            session.idle_since is None
+            or polled is None
+            or _has_client(session, polled) is not False
+        ):
             return False
-        return self._clock.now() - since >= timedelta(seconds=seconds)
+        return _is_over(max(session.idle_since, self._began), seconds, polled.at)
 
     def _write(self, moves: list[Move], idle: dict[str, datetime | None]) -> list[Move]:
         if not moves and not idle:
@@ -143,11 +147,26 @@ def _lost(session: Watched) -> Iterable[Move]:
         yield Move(session.session_id, SessionState.RUNNING, SessionState.LOST, note)
 
 
-def _idleness(session: Watched, polled: Polled) -> dict[str, datetime | None]:
-    """Since when the session has no client, where that changed."""
+def _is_over(since: datetime | None, seconds: int | None, now: datetime) -> bool:
+    if since is None or seconds is None:
+        return False
+    return now - since >= timedelta(seconds=seconds)
+
+
+def _has_client(session: Watched, polled: Polled) -> bool | None:
+    """Whether somebody is connected to a session's stream; None where it was not counted."""
     seen = polled.observation
     if seen is None or seen.clients is None or session.stream_port not in polled.ports:
+        return None
+    return bool(seen.clients.get(session.stream_port))
+
+
+def _idleness(session: Watched, polled: Polled) -> dict[str, datetime | None]:
+    """Since when the session has no client, where that changed. While it was lost
+    nobody counted, so that the time begins anew."""
+    connected = _has_client(session, polled)
+    if connected is None:
         return {}
-    if seen.clients.get(session.stream_port):
+    if connected or session.state is SessionState.LOST:
         return {session.session_id: None} if session.idle_since is not None else {}
     return {session.session_id: polled.at} if session.idle_since is None else {}

@@ -62,7 +62,12 @@ class House:
             self.flights,
             RefusedPorts(self.clock),
         )
-        self.polling = Polling(
+        self.polling = self.another()
+        self.polling.catch_up()
+
+    def another(self) -> Polling:
+        """What a broker that begins now has."""
+        return Polling(
             self.units,
             self.gateway,
             self.clock,
@@ -72,7 +77,6 @@ class House:
             sinks=[self.samples.extend],
             on_recovered=self.recovered.append,
         )
-        self.polling.catch_up()
 
     def units(self, *, read_only: bool = False) -> UnitOfWork:
         if self.away:
@@ -317,6 +321,60 @@ def test_a_session_without_a_client_ends_after_its_idle_time(store: Store) -> No
     house.round(200)
     assert house.session().state is SessionState.RUNNING
     house.round(100)
+    assert house.session().end_detail == "no client for 300 s"
+
+
+def test_what_a_broker_saw_before_it_was_down_ends_no_session(store: Store) -> None:
+    """Somebody may have connected meanwhile: the time counts from the new one's begin."""
+    house = House(store, make_game(limits=Limits(idle=300)))
+    port = house.run().ports.stream
+    house.gateway.clients = {}
+    house.round()
+    house.clock.advance(3600)
+    again = house.another()
+    assert house.session().idle_since is not None
+    again.catch_up()
+    assert house.session().state is SessionState.RUNNING
+    house.gateway.clients = {port: 1}
+    house.polling = again
+    house.round()
+    assert house.session().idle_since is None
+    house.gateway.clients = {}
+    house.round()
+    house.polling = house.another()
+    house.round(200)
+    assert house.session().state is SessionState.RUNNING
+    house.round(300)
+    assert house.session().end_detail == "no client for 300 s"
+
+
+def test_a_session_is_idle_only_where_the_last_poll_says_so(store: Store) -> None:
+    house = House(store, make_game(limits=Limits(idle=300)))
+    port = house.run().ports.stream
+    house.gateway.clients = {}
+    house.round()
+    house.clock.advance(400)
+    house.polling.catch_up()
+    assert house.session().state is SessionState.RUNNING
+    house.gateway.clients = {port: 1}
+    house.round()
+    assert house.session().idle_since is None
+
+
+def test_a_session_that_was_lost_is_idle_from_when_it_is_found_again(store: Store) -> None:
+    house = House(store, make_game(limits=Limits(idle=300)))
+    house.run()
+    house.gateway.clients = {}
+    house.round()
+    house.gateway.loads["a"] = DEAD
+    house.round()
+    house.round()
+    assert house.session().state is SessionState.LOST
+    house.gateway.loads["a"] = GOOD_LOAD
+    for seconds in (400, 10, 10):
+        house.round(seconds)
+    assert house.session().state is SessionState.RUNNING
+    house.round(310)
     assert house.session().end_detail == "no client for 300 s"
 
 
