@@ -10,6 +10,9 @@ from orchestrator.domain.errors import (
     CredentialsRefused,
     DeadlineExceeded,
     KdcUnreachable,
+    Outcome,
+    ProtocolViolation,
+    ServerBusy,
     ServerCallError,
     ServerUnreachable,
     TlsUntrusted,
@@ -20,13 +23,20 @@ from orchestrator.domain.server import Health, Load
 from orchestrator.ports import Clock, Executor, ServerGateway, UnitOfWorkFactory
 from orchestrator.services.retry import Retry
 
+_NO_WINRM = (ServerBusy, ProtocolViolation)
 _SILENT = (ServerUnreachable, ConnectionLost, DeadlineExceeded, KdcUnreachable, TlsUntrusted)
 
 
 def health_after(error: ServerCallError) -> Health:
-    """What a failed call says of its server: it answered, refused us, or was silent."""
+    """What a failed call says of its server: it answered, refused us, or was silent.
+
+    Answers that are none of WinRM's, a 503 of HTTP.sys among them, are no better
+    than silence: nothing can be started there.
+    """
     if isinstance(error, CredentialsRefused):
         return Health.REFUSED
+    if isinstance(error, _NO_WINRM) and error.outcome is Outcome.NOT_EXECUTED:
+        return Health.UNREACHABLE
     return Health.UNREACHABLE if isinstance(error, _SILENT) else Health.DEGRADED
 
 

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from winrm.exceptions import WinRMTransportError
+
 from orchestrator.domain.errors import (
     CredentialsRefused,
     KdcUnreachable,
@@ -34,7 +36,7 @@ from orchestrator.transport.refusals import (
     words,
 )
 from orchestrator.transport.sealing import Seal
-from orchestrator.transport.wire import Wire, offered
+from orchestrator.transport.wire import Garbled, Wire, offered
 
 BASIC = frozenset({"basic", "plaintext", "ssl"})
 _MUTUAL = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
@@ -51,6 +53,7 @@ _BOUND = frozenset({"ntlm", "negotiate", "kerberos"})
 _SOAP = "application/soap+xml;charset=UTF-8"
 _MOST_LEGS = 12
 _UNAUTHORIZED = 401
+_UNAVAILABLE = 503
 
 _T = TypeVar("_T")
 
@@ -70,8 +73,8 @@ class Login:
 def log_in(wire: Wire, settings: Connection, deadline: Deadline) -> Login:
     """Authenticate a connected wire.
 
-    Raises Refused, CannotProve and the wire's own errors; in each case the
-    server has seen no message yet.
+    Raises Refused, CannotProve, the wire's own errors and WinRMTransportError for
+    503; in each case the server has seen no message yet.
     """
     if settings.transport in BASIC:
         pair = f"{settings.user}:{settings.password}".encode()
@@ -181,10 +184,18 @@ def _converse(
         if refused:
             raise refusal(settings, response)
         if not context.complete:
-            message = f"the server answered {response.status} in the middle of authenticating"
-            raise Refused(message)
+            raise _no_answer(response)
         return scheme, token
     raise Refused("authentication did not come to an end")
+
+
+def _no_answer(response: Response) -> Exception:
+    """Neither a challenge nor a refusal: nobody has looked at who we are. HTTP.sys
+    answers 503 while WinRM's service stops and starts, others whatever they like."""
+    status = response.status
+    if status == _UNAVAILABLE:
+        return WinRMTransportError("http", status, "")
+    return Garbled(f"it answered HTTP {status} in the middle of logging in")
 
 
 def _offers_only(response: Response, instead: str) -> bool:

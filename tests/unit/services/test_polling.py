@@ -8,7 +8,15 @@ from datetime import timedelta
 
 import pytest
 
-from orchestrator.domain.errors import CredentialsRefused, ServerUnreachable, StoreUnavailable
+from orchestrator.domain.errors import (
+    CredentialsRefused,
+    Outcome,
+    ProtocolViolation,
+    ServerBusy,
+    ServerCallError,
+    ServerUnreachable,
+    StoreUnavailable,
+)
 from orchestrator.domain.game import Game, Limits
 from orchestrator.domain.launch import FoundState, Launch
 from orchestrator.domain.mode import Mode
@@ -444,3 +452,26 @@ def test_intervals_and_sites_are_told_when_the_fleet_is_read(store: Store) -> No
     assert told == [({"a": 30.0}, {"a": "taipei"})] * 2
     assert polling.beliefs.current.read_at == house.clock.now()
     assert house.clock.now() - START == timedelta(seconds=31)
+
+
+@pytest.mark.parametrize(
+    ("error", "health"),
+    [
+        (ServerBusy("the server answered 503", server="a"), Health.UNREACHABLE),
+        (
+            ProtocolViolation("HTTP 404", server="a", outcome=Outcome.NOT_EXECUTED),
+            Health.UNREACHABLE,
+        ),
+        (
+            ProtocolViolation("an odd row", server="a", outcome=Outcome.EXECUTED),
+            Health.DEGRADED,
+        ),
+    ],
+)
+def test_what_answers_and_is_no_winrm_gets_no_session(
+    house: House, error: ServerCallError, health: Health
+) -> None:
+    house.gateway.loads["a"] = error
+    for _ in range(2):
+        house.polling.poll("a")
+    assert house.polling.watch.condition("a").health is health
