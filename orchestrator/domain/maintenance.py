@@ -8,6 +8,7 @@ and day of week are limited, either will do.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -45,7 +46,11 @@ class MaintenanceWindow:
 
     def covers(self, moment: datetime) -> bool:
         """Whether a window is open at an aware ``moment``."""
-        return _covers(self, moment.astimezone(UTC).replace(second=0, microsecond=0))
+        return _covers(self, _minute(moment))
+
+    def closes(self, moment: datetime) -> datetime | None:
+        """When the last of the windows that are open at an aware ``moment`` ends."""
+        return max(_ends(self, _minute(moment)), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +111,17 @@ def _number(text: str, what: str, least: int, names: tuple[str, ...]) -> int:
     raise ValueError(f"{text!r} is not a {what}")
 
 
+def _minute(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(second=0, microsecond=0)
+
+
 @lru_cache(maxsize=4096)
 def _covers(window: MaintenanceWindow, minute: datetime) -> bool:
     """Windows begin and end with a minute, so that one answer is good for it."""
+    return any(True for _ in _ends(window, minute))
+
+
+def _ends(window: MaintenanceWindow, minute: datetime) -> Iterator[datetime]:
     cron, zone = parse_cron(window.cron), ZoneInfo(window.timezone)
     length = timedelta(minutes=window.minutes)
     last_day = minute.astimezone(zone).date()
@@ -118,7 +131,7 @@ def _covers(window: MaintenanceWindow, minute: datetime) -> bool:
             continue
         for hour in cron.hours:
             for start in cron.minutes:
-                begins = datetime(day.year, day.month, day.day, hour, start, tzinfo=zone)
-                if begins.astimezone(UTC) <= minute < begins.astimezone(UTC) + length:
-                    return True
-    return False
+                local = datetime(day.year, day.month, day.day, hour, start, tzinfo=zone)
+                begins = local.astimezone(UTC)
+                if begins <= minute < begins + length:
+                    yield begins + length

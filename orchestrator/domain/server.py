@@ -70,6 +70,16 @@ class Server:
         """The maintenance window that is open then, or None."""
         return next((each for each in self.maintenance if each.covers(moment)), None)
 
+    def maintenance_until(self, moment: datetime, most: datetime) -> datetime:
+        """When the maintenance of ``moment`` is over, windows that follow on included;
+        ``moment`` itself where there is none, and no later than ``most``."""
+        while moment < most:
+            ends = [end for each in self.maintenance if (end := each.closes(moment)) is not None]
+            if not ends:
+                break
+            moment = max(ends)
+        return min(moment, most)
+
 
 @dataclass(frozen=True, slots=True)
 class SunshineLogin:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from orchestrator.domain import availability as health
@@ -106,7 +106,9 @@ def _read(uow: UnitOfWork, period: Span, now: datetime) -> _Facts:
         games=[game.id for game in uow.games.list()],
         intervals=intervals,
         watches=uow.health.watches(period.until - TREND, period.until),
-        incidents=health.incidents(_until(intervals, period.until)),
+        incidents=list(
+            _parted(health.incidents(_until(intervals, period.until)), records, period.until)
+        ),
         sessions=uow.sessions.facts(period.until - TREND, period.until),
         lost=[
             (event.server or "", event.message)
@@ -121,6 +123,21 @@ def _until(intervals: Iterable[HealthInterval], until: datetime) -> Iterable[Hea
     for each in intervals:
         ended = each.ended_at if each.ended_at is not None and each.ended_at <= until else None
         yield HealthInterval(each.server, each.site, each.health, each.reason, each.began_at, ended)
+
+
+def _parted(
+    found: Iterable[Incident], records: Iterable[ServerRecord], until: datetime
+) -> Iterable[Incident]:
+    """What outlasts the maintenance in which it began is another incident from then on."""
+    servers = {record.server.name: record.server for record in records}
+    for each in found:
+        ended, server = each.ended_at or until, servers.get(each.server or "")
+        over = server.maintenance_until(each.began_at, ended) if server else each.began_at
+        if each.began_at < over < ended:
+            yield replace(each, ended_at=over)
+            yield replace(each, began_at=over)
+        else:
+            yield each
 
 
 def _load(uow: UnitOfWork, server: str, period: Span) -> Rollup:
@@ -157,17 +174,18 @@ def _counted(facts: _Facts, names: Iterable[str]) -> list[HealthInterval]:
     """Their intervals without what was planned."""
     wanted = set(names)
     planned = [i for i in facts.incidents if i.server in wanted and facts.planned(i)]
-    return [
-        each
-        for each in facts.intervals
-        if each.server in wanted
-        and not any(
-            i.server == each.server
-            and i.began_at <= each.began_at
-            and each.began_at < (i.ended_at or facts.now)
-            for i in planned
-        )
-    ]
+    left = [each for each in facts.intervals if each.server in wanted]
+    for incident in planned:
+        left = [rest for each in left if (rest := _after(incident, each, facts.now)) is not None]
+    return left
+
+
+def _after(incident: Incident, interval: HealthInterval, now: datetime) -> HealthInterval | None:
+    """What of an interval does not belong to an incident."""
+    over = incident.ended_at or now
+    if interval.server != incident.server or not incident.began_at <= interval.began_at < over:
+        return interval
+    return replace(interval, began_at=over) if over < (interval.ended_at or now) else None
 
 
 def _availability(facts: _Facts, names: Iterable[str]) -> float | None:

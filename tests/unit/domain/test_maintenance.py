@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from orchestrator.domain.maintenance import MaintenanceWindow, parse_cron
+from tests.fakes import make_server
 
 
 def at(text: str) -> datetime:
@@ -53,3 +54,24 @@ def test_the_hour_that_summer_time_skips_or_repeats_does_no_harm() -> None:
 def test_what_is_not_cron_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"five fields|is not a"):
         parse_cron(text)
+
+
+def test_maintenance_is_over_when_no_window_follows_on() -> None:
+    windows = (MaintenanceWindow("0 2 * * *", 60), MaintenanceWindow("30 2 * * *", 90))
+    server = make_server("a", maintenance=windows)
+    begin = datetime(2026, 3, 2, 2, 10, tzinfo=UTC)
+    most = begin + timedelta(days=1)
+    assert server.maintenance_until(begin, most) == datetime(2026, 3, 2, 4, tzinfo=UTC)
+    assert server.maintenance_until(begin, begin + timedelta(minutes=5)) == begin + timedelta(
+        minutes=5
+    )
+    assert server.maintenance_until(most.replace(hour=9), most.replace(hour=10)) == most.replace(
+        hour=9
+    )
+
+
+def test_maintenance_without_an_end_is_bounded() -> None:
+    server = make_server("a", maintenance=(MaintenanceWindow("0 0 * * *", 1440),))
+    begin = datetime(2026, 3, 2, tzinfo=UTC)
+    most = begin + timedelta(days=9, hours=5)
+    assert server.maintenance_until(begin, most) == most

@@ -157,6 +157,16 @@ def test_what_is_planned_is_told_but_costs_no_availability(house: House) -> None
     assert report.servers[0].incidents == 0
 
 
+def test_what_outlasts_its_maintenance_window_counts_from_the_windows_end(house: House) -> None:
+    window = MaintenanceWindow("0 2 * * *", 60)
+    house.take_over([make_server("ber-1", site="berlin", maintenance=(window,))])
+    house.poll(EPOCH + 8 * HOUR, {"ber-1": (EPOCH + 2 * HOUR, EPOCH + 5 * HOUR)})
+    report = house.report(EPOCH, EPOCH + 8 * HOUR)
+    assert [(i.planned, i.seconds) for i in report.incidents] == [(True, 3600), (False, 7200)]
+    assert report.availability == pytest.approx(5 / 7, abs=0.01)
+    assert (report.servers[0].incidents, report.servers[0].down_seconds) == (1, 7200)
+
+
 @pytest.mark.parametrize("windows", [2, 1])
 def test_a_whole_site_is_planned_where_each_of_its_servers_was(house: House, windows: int) -> None:
     window = MaintenanceWindow("0 2 * * *", 180)
