@@ -141,8 +141,14 @@ def _chart(chart: Chart) -> dict[str, Any]:
 
 
 def _point(at: datetime, stats: Stats) -> list[object]:
-    numbers = (stats.minimum, stats.mean, stats.maximum, stats.p95)
-    return [moment(at), stats.count, *(round(number, 4) for number in numbers)]
+    return [
+        moment(at),
+        stats.count,
+        round(stats.minimum, 4),
+        round(stats.mean, 4),
+        round(stats.maximum, 4),
+        round(stats.p95, 4),
+    ]
 
 
 def _health(uow: UnitOfWork, name: str, span: Span) -> dict[str, Any]:

@@ -27,7 +27,7 @@ _DECISION = TypeAdapter(Decision)
 
 def moment(value: datetime | None) -> str | None:
     """ISO 8601 in UTC with Z."""
-    return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return None if value is None else value.astimezone(UTC).isoformat()[:-6] + "Z"
 
 
 def session_json(session: Session) -> dict[str, Any]:

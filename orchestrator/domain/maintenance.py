@@ -97,6 +97,9 @@ def _field(text: str, what: str, least: int, most: int, names: tuple[str, ...]) 
             last = _number(match[3], what, least, names) if match[3] else first
             if match[4] and not match[3]:
                 last = most
+            if most == 7 and match[3] and last == 0 < first:
+                # A week that ends with Sunday, as fri-sun.
+                last = 7
         if not (least <= first <= last <= most and step >= 1):
             raise ValueError(f"{part!r} is not a {what}: write {least} to {most}")
         found.update(range(first, last + 1, step))

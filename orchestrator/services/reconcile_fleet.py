@@ -67,13 +67,18 @@ class ReconcileFleet:
         return done
 
     def _poll(self) -> Iterable[Done]:
-        pending: list[_Pending] = []
+        pending: dict[str, Callable[[], object]] = {}
+
+        def once(session_id: str, settle: Callable[[], object]) -> None:
+            """Several looks and several reasons are one thing to do."""
+            pending.setdefault(session_id, settle)
+
         polling = Polling(
             self._units,
             self._gateway,
             self._clock,
             self._settle,
-            lambda session_id, settle: pending.append((session_id, settle)),
+            once,
             interval=1,
         )
         polling.catch_up()
@@ -89,7 +94,7 @@ class ReconcileFleet:
                 yield Done(name, None, condition.health.value, condition.reason)
         for move in caught.moves:
             yield Done(None, move.session_id, f"{move.before} -> {move.after}", move.note)
-        yield from self._executor.map(self._run, pending)
+        yield from self._executor.map(self._run, list(pending.items()))
 
     def _run(self, pending: _Pending) -> Done:
         session_id, settle = pending

@@ -75,3 +75,10 @@ def test_maintenance_without_an_end_is_bounded() -> None:
     begin = datetime(2026, 3, 2, tzinfo=UTC)
     most = begin + timedelta(days=9, hours=5)
     assert server.maintenance_until(begin, most) == most
+
+
+@pytest.mark.parametrize(
+    ("days", "found"), [("fri-sun", {5, 6, 0}), ("mon-sun", set(range(7))), ("sun-tue", {0, 1, 2})]
+)
+def test_a_range_of_days_may_end_with_sunday(days: str, found: set[int]) -> None:
+    assert parse_cron(f"0 3 * * {days}").weekdays == found
