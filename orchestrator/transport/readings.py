@@ -3,6 +3,7 @@ read is None."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -78,11 +79,12 @@ def first(rows: list[Row] | None) -> Row:
 
 
 def total(rows: list[Row] | None, name: str, unit: int = 1) -> int | None:
-    """A property's sum over the rows, in units of ``unit``."""
+    """A property's sum over the rows, in units of ``unit``; rows of which none tells
+    it are no proof of nothing."""
     if rows is None:
         return None
     values = [value for row in rows if (value := number(row.get(name))) is not None]
-    return int(sum(values) // unit)
+    return None if rows and not values else int(sum(values) // unit)
 
 
 def scaled(value: Value, unit: int) -> int | None:
@@ -108,13 +110,14 @@ def moment(value: Value) -> datetime | None:
 
 
 def number(value: Value) -> float | None:
-    """WMI's numbers are text; None for what is none."""
+    """WMI's numbers are text; None for what is none, NaN and infinity among it."""
     if not isinstance(value, str):
         return None
     try:
-        return float(value)
+        found = float(value)
     except ValueError:
         return None
+    return found if math.isfinite(found) else None
 
 
 def idle_seconds(processes: Sequence[Row]) -> float | None:

@@ -97,4 +97,7 @@ class Seal:
 def _last_boundary(body: bytes, start: int) -> int:
     """Where the last part ends."""
     found = max(body.rfind(end, start) for end in _ENDS)
+    if found < 0:
+        lower = body.lower()
+        found = max(lower.rfind(end.lower(), start) for end in _ENDS)
     return len(body) if found < 0 else found

@@ -141,3 +141,10 @@ def test_garbage_is_opened_or_refused_and_nothing_else(garbage: bytes, at: int) 
             Seal(Turned(), SPNEGO).unwrap(body)
         except CannotUnseal:
             continue
+
+
+def test_the_case_of_a_boundary_makes_no_difference() -> None:
+    _, body = Seal(Turned(), SPNEGO).wrap(b"12345")
+    odd = body.replace(b"--Encrypted Boundary", b"--encrypted boundary")
+    assert odd != body
+    assert Seal(Turned(), SPNEGO).unwrap(odd) == b"12345"
