@@ -25,6 +25,7 @@ ROLES: Mapping[str, Role | None] = {
     "GET /api/v1/sessions/<string:session_id>": Role.VIEWER,
     "DELETE /api/v1/sessions/<string:session_id>": Role.PORTAL,
     "POST /api/v1/sessions/<string:session_id>/end": Role.PORTAL,
+    "POST /api/v1/sessions/<string:session_id>/give-up": Role.OPERATOR,
     "GET /api/v1/sessions/<string:session_id>/decision": Role.VIEWER,
     "GET /api/v1/servers": Role.VIEWER,
     "GET /api/v1/servers/<string:name>": Role.VIEWER,

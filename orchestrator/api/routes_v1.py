@@ -128,6 +128,15 @@ def _add_sessions(routes: APIBlueprint, services: ApiServices) -> None:
     def delete_session(path: SessionPath) -> Response:
         return _ended(services.end_game(path.session_id))
 
+    @routes.post(
+        "/sessions/<string:session_id>/give-up",
+        tags=_SESSIONS,
+        summary="Call a session ended whose server will not answer any more",
+        responses={200: SessionView, 409: Problem},
+    )
+    def give_up_session(path: SessionPath) -> Response:
+        return _ended(services.give_up(path.session_id, f"token {g.token.id}"))
+
     @routes.get(
         "/sessions/<string:session_id>/decision",
         tags=_OTHER,

@@ -11,6 +11,7 @@ from orchestrator.services.add_game import AddGame
 from orchestrator.services.change_game import ChangeGame, RemoveGame
 from orchestrator.services.check_server import CheckServer
 from orchestrator.services.end_game import EndGame
+from orchestrator.services.give_up import GiveUp
 from orchestrator.services.manage_servers import ManageServers
 from orchestrator.services.preview_placement import PreviewPlacement
 from orchestrator.services.read_history import ReadHistory
@@ -46,6 +47,7 @@ class ApiServices:
     start_game: Callable[[StartRequest], Session]
     session_id_for: Callable[[str, str], str]
     end_game: EndGame
+    give_up: GiveUp
     add_game: AddGame
     change_game: ChangeGame
     remove_game: RemoveGame

@@ -24,6 +24,7 @@ from orchestrator.services.change_game import ChangeGame, RemoveGame
 from orchestrator.services.check_server import CheckServer
 from orchestrator.services.end_game import EndGame
 from orchestrator.services.fleet_figures import ReadFleet
+from orchestrator.services.give_up import GiveUp
 from orchestrator.services.in_flight import InFlight
 from orchestrator.services.keep_history import KeepHistory
 from orchestrator.services.manage_servers import ManageServers
@@ -104,6 +105,7 @@ class Broker:
         self.end_game = EndGame(
             self.units, self.gateway, clock, retry, self.in_flight, settings.end_grace
         )
+        self.give_up = GiveUp(self.units, clock, retry, self.in_flight)
         self.add_game = AddGame(self.units, clock)
         self.change_game = ChangeGame(self.units, clock, retry)
         self.remove_game = RemoveGame(self.units, clock, retry)

@@ -63,6 +63,7 @@ class BrokerServer:
                 start_game=broker.metrics.timed(broker.start_game),
                 session_id_for=broker.ids.id_for,
                 end_game=broker.end_game,
+                give_up=broker.give_up,
                 add_game=broker.add_game,
                 change_game=broker.change_game,
                 remove_game=broker.remove_game,

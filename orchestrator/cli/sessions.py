@@ -10,7 +10,15 @@ from rich.console import Console
 
 from orchestrator.api import session_json
 from orchestrator.bootstrap import Broker
-from orchestrator.cli.options import CALLS, POLLS, STORE, json_option, open_broker, settings_options
+from orchestrator.cli.options import (
+    CALLS,
+    POLLS,
+    STORE,
+    json_option,
+    open_broker,
+    settings_options,
+    user_name,
+)
 from orchestrator.cli.output import age, print_json, print_table
 from orchestrator.cli.session_ids import session_named
 from orchestrator.domain.event import Event
@@ -163,6 +171,21 @@ def end(session: str, as_json: bool, **options: Any) -> None:
     with open_broker(options, calls_servers=True) as broker, _progress("ending"):
         ended = broker.end_game(session)
     _print(ended, as_json)
+
+
+@sessions.command("give-up")
+@click.argument("session")
+@settings_options(*STORE)
+@json_option
+def give_up(session: str, as_json: bool, **options: Any) -> None:
+    """Call SESSION ended though its server will not answer any more.
+
+    For a server that was scrapped or left the inventory. Its slot is free then;
+    should the server answer one day, what is left of the session there is ended.
+    """
+    with open_broker(options) as broker:
+        given_up = broker.give_up(session, user_name())
+    _print(given_up, as_json)
 
 
 def _address(text: str | None) -> str | None:

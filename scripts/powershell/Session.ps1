@@ -27,8 +27,14 @@ function Get-SessionTask {
     try { $tasks = @(Get-ScheduledTask @query -ErrorAction SilentlyContinue -ErrorVariable problems) }
     catch { $problems = @($_) }
     foreach ($problem in $problems) {
-        if ($problem -is [System.Management.Automation.ErrorRecord] -and (Test-AccessDenied $problem)) {
+        if ($problem -isnot [System.Management.Automation.ErrorRecord]) { continue }
+        if (Test-AccessDenied $problem) {
             throw (New-Failure 'access_denied' "Windows does not let this account read scheduled tasks: $($problem.Exception.Message)")
+        }
+        # What the service itself answers carries an HRESULT; that there is no
+        # such task does not. A scheduler that is away is not one without tasks.
+        if ([string]$problem.FullyQualifiedErrorId -match '^HRESULT 0x(?!80070002|80070003|80041002)') {
+            throw (New-Failure 'task_refused' "the task scheduler does not answer: $($problem.Exception.Message)")
         }
     }
     return $tasks | Where-Object { $null -ne $_ }

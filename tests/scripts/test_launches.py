@@ -453,6 +453,16 @@ def test_tasks_that_may_not_be_read_are_said(game: Windows) -> None:
     assert game.call("Get-Launch").code == "access_denied"
 
 
+def test_a_scheduler_that_is_away_has_not_lost_its_tasks(game: Windows) -> None:
+    launch = start(game).data
+    game.change(denied=["Schedule"])
+    answer = game.call("Get-Launch")
+    assert answer.code == "task_refused"
+    assert "the task scheduler does not answer" in answer.error["message"]
+    assert stop(game, launch).code == "task_refused"
+    assert len(game.processes("neverball.exe")) == 1
+
+
 def test_whatif_changes_nothing(game: Windows) -> None:
     answer = start(game, WhatIf=True)
     assert (answer.envelope["changed"], answer.data["pid"]) == (False, None)

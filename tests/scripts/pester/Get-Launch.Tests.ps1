@@ -112,6 +112,12 @@ Describe 'Get-Launch' {
         Deny-StandInCommand Get-ScheduledTask
         { Get-TestLaunch } | Should -Throw -ErrorId access_denied
     }
+
+    It 'fails where the task scheduler does not run, for that is not the same as none' {
+        $null = Start-TestGame
+        Deny-StandInCommand Schedule
+        { Get-TestLaunch } | Should -Throw -ErrorId task_refused
+    }
 }
 
 Describe 'Remove-Launch' {

@@ -330,6 +330,7 @@ function Deny-StandInCommand {
     <#
     .SYNOPSIS
         Lets Windows deny commands: Register-ScheduledTask, 'Get-CimInstance Win32_Process'.
+        Schedule, the service's name, is a task scheduler that does not run.
     #>
     [CmdletBinding()]
     param([Parameter(Mandatory, Position = 0)] [string[]] $Name)

@@ -110,6 +110,9 @@ function Assert-Allowed {
     param($State, [string] $Command)
     $State.calls += $Command
     if ($State.denied -contains $Command) { throw (New-Refusal $Command) }
+    if ($Command -like '*-ScheduledTask*' -and $State.denied -contains 'Schedule') {
+        throw (New-Refusal $Command 'HRESULT 0x80041315' 'NotSpecified' 'The task scheduler service is not running.')
+    }
 }
 
 function Get-ConfigValue {

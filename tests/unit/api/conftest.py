@@ -20,6 +20,7 @@ from orchestrator.services.change_game import ChangeGame, RemoveGame
 from orchestrator.services.check_server import CheckServer
 from orchestrator.services.end_game import EndGame
 from orchestrator.services.fleet_figures import ReadFleet
+from orchestrator.services.give_up import GiveUp
 from orchestrator.services.in_flight import InFlight
 from orchestrator.services.manage_servers import ManageServers
 from orchestrator.services.preview_placement import PreviewPlacement
@@ -94,6 +95,7 @@ def desk(store: Store) -> Desk:
         ),
         session_id_for=SequentialIds().id_for,
         end_game=EndGame(units, gateway, clock, retry, flights),
+        give_up=GiveUp(units, clock, retry, flights),
         add_game=AddGame(units, clock),
         change_game=ChangeGame(units, clock, retry),
         remove_game=RemoveGame(units, clock, retry),

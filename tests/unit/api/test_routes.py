@@ -76,6 +76,18 @@ def test_sessions_from_start_to_end(desk: Desk) -> None:
     assert kinds == ["session_ended", "session_ending", "session_running", "session_reserved"]
 
 
+def test_a_session_is_given_up_only_where_its_server_does_not_answer(desk: Desk) -> None:
+    session = desk.post("/api/v1/sessions", {"game": "chess", "mode": "process"}).json
+    path = f"/api/v1/sessions/{session['id']}/give-up"
+    refused = desk.post(path, None)
+    assert (refused.status_code, refused.json["code"]) == (409, "session_conflict")
+    with desk.store.unit_of_work() as uow:
+        uow.servers.record_health(session["server"], Health.UNREACHABLE, "", None, desk.clock.now())
+        uow.commit()
+    assert desk.post(path, None, role=Role.PORTAL).status_code == 403
+    assert desk.post(path, None).json["state"] == "ended"
+
+
 def test_an_unknown_outcome_is_202_and_starting(desk: Desk) -> None:
     desk.gateway.fail_after["launch"] = ConnectionLost("broke", server="a")
     created = desk.post("/api/v1/sessions", {"game": "chess", "mode": "process"})
