@@ -8,7 +8,7 @@ from datetime import datetime
 from orchestrator.domain.server import Health, Load
 
 ENOUGH = 2
-"""Polls in a row that have to find the same news before it is believed."""
+"""Polls in a row that have to contradict what is held before the last is believed."""
 
 
 @dataclass(frozen=True, slots=True)
