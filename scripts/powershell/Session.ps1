@@ -251,13 +251,15 @@ function Get-SessionConfigPath {
 
 function Get-ConfigValue {
     # The last value of a key in a GamingAnywhere config, includes taken in
-    # place, or empty. A comment ends a value.
+    # place, or empty. A comment ends a value, // only where it is the value's
+    # first slash; a value that begins with [ is none.
     param([string] $Config, [string] $Key, [int] $Depth = 0)
     $value = ''
     if (-not $Config -or $Depth -gt 8 -or -not (Test-Path -LiteralPath $Config -PathType Leaf)) { return $value }
     foreach ($line in @(Get-Content -LiteralPath $Config)) {
         if ($line -notmatch '^\s*([^#;=\s]+)\s*=\s*([^#;]*?)\s*(?:[#;].*)?$') { continue }
-        $name, $text = $Matches[1], $Matches[2]
+        $name, $text = $Matches[1], ($Matches[2] -replace '^([^/]*?)\s*//.*$', '$1')
+        if ($text.StartsWith('[')) { continue }
         if ($name -ceq $Key -and $text) { $value = $text }
         elseif ($name -ceq 'include' -and $text) {
             $file = $text.Replace('/', '\')

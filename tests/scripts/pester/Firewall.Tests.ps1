@@ -43,8 +43,10 @@ Describe 'The firewall rules of a session' {
         Get-OpenTo Orchestrator-s-1-TCP | Should -BeLike "* from $($_.Trim())"
     }
 
-    It 'open the control port for TCP where the config says so, in an included file too' {
-        Add-StandInFile 'C:\GamingAnywhere\config\common\server.conf' "control-proto = tcp # as in the lab`n"
+    It 'open the control port for TCP where the config says so, in an included file too: <_>' -ForEach @(
+        'tcp # as in the lab', 'tcp // as in the lab', "tcp`ncontrol-proto = [udp]", "tcp`n// control-proto = udp"
+    ) {
+        Add-StandInFile 'C:\GamingAnywhere\config\common\server.conf' "control-proto = $_`n"
         Add-StandInFile $Config "include = common/server.conf`ngame-exe = $Game`n"
         $null = Start-TestGame periodic @{ PlayerAddress = $Player }
         Get-OpenTo Orchestrator-s-1-TCP | Should -BeLike '*TCP 8554,8555 from*'
