@@ -122,14 +122,17 @@ class FleetWatch:
         site.covered -= {server} if after.health is not Health.UNREACHABLE else set()
 
     def _site(self, site: _Site, name: str, at: datetime) -> Iterable[Event]:
-        watched = {each for each in site.servers if not self._in_maintenance(each, at)}
-        if len(watched) > 1 and self._all_silent(watched):
+        if self._is_silent(site, at):
             if not site.silent:
+                watched = self._watched(site, at)
                 site.silent = True
                 site.held.clear()
                 site.covered = set(watched)
                 yield _site_event(name, len(watched), len(watched), at)
             return
+        if not site.silent and not site.held:
+            return
+        watched = self._watched(site, at)
         if site.silent and site.answered_at == at:
             site.silent = False
             quiet = sorted(each for each in site.covered if each in site.servers)
@@ -157,6 +160,18 @@ class FleetWatch:
     def _in_maintenance(self, server: str, at: datetime) -> bool:
         found = self._servers.get(server)
         return found is not None and found.maintenance_at(at) is not None
+
+    def _watched(self, site: _Site, at: datetime) -> set[str]:
+        return {each for each in site.servers if not self._in_maintenance(each, at)}
+
+    def _is_silent(self, site: _Site, at: datetime) -> bool:
+        """Whether none of several watched servers answers; of a site that lives the
+        first look tells, for every poll asks."""
+        for each in site.servers:
+            silent = self._conditions[each].health is Health.UNREACHABLE
+            if not silent and not self._in_maintenance(each, at):
+                return False
+        return len(self._watched(site, at)) > 1
 
     def _all_silent(self, servers: Iterable[str]) -> bool:
         found = [self._conditions[name].health for name in servers]
