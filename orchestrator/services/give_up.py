@@ -48,13 +48,14 @@ class GiveUp:
                     f"{session.server} answers, so session {session_id} is not given up: "
                     "end it instead"
                 )
-            detail = f"given up by {by}; {session.server} was not asked"
+            note = f"given up by {by}; {session.server} was not asked"
+            detail = "; ".join(each for each in (session.end_detail, note) if each)
             now = self._clock.now()
             ended = uow.sessions.save(
                 session.moved(SessionState.ENDED, now, end_detail=detail, error=None)
             )
             uow.events.add(
-                Event(now, "session_given_up", detail, session_id=session_id, server=session.server)
+                Event(now, "session_given_up", note, session_id=session_id, server=session.server)
             )
             uow.commit()
         return ended

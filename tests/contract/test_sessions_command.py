@@ -14,13 +14,14 @@ from click.testing import CliRunner, Result
 
 from orchestrator.cli.root import main
 from orchestrator.domain.mode import Mode
+from orchestrator.domain.server import Health
 from orchestrator.services.end_game import EndGame
 from orchestrator.services.in_flight import InFlight
 from orchestrator.services.refused_ports import RefusedPorts
 from orchestrator.services.retry import Retry
 from orchestrator.services.start_game import StartGame, StartRequest
 from orchestrator.store import Store
-from tests.fakes import FakeClock, FakeGateway, fill, make_game, make_server
+from tests.fakes import START, FakeClock, FakeGateway, fill, make_game, make_server
 
 
 class Ids:
@@ -57,6 +58,13 @@ class Shell:
         for mode in (Mode.EVENT_DRIVEN, Mode.PROCESS, Mode.EVENT_DRIVEN):
             self.last = start(StartRequest("chess", mode))
         EndGame(units, gateway, clock, retry, flights)(THIRD)
+        store.close()
+
+    def server_is(self, health: Health) -> None:
+        store = Store(self.url)
+        with store.unit_of_work() as uow:
+            uow.servers.record_health("a", health, "", None, START)
+            uow.commit()
         store.close()
 
     def run(self, *words: str) -> Result:
@@ -113,3 +121,13 @@ def test_only_what_streams_is_shown_with_a_stream(shell: Shell) -> None:
     for session in (SECOND, THIRD):
         assert "stream:          -\n" in shell.run("sessions", "show", session).output
     assert "rtsp://" in shell.run("sessions", "show", FIRST).output
+
+
+def test_a_session_is_given_up_where_its_server_does_not_answer(shell: Shell) -> None:
+    assert "end it instead" in shell.refusal("sessions", "give-up", FIRST)
+    shell.server_is(Health.UNREACHABLE)
+    done = shell.run("sessions", "give-up", FIRST, "--json")
+    assert done.exit_code == 0, done.output
+    given_up = json.loads(done.output)
+    assert given_up["state"] == "ended"
+    assert given_up["end_detail"].startswith("given up by ")

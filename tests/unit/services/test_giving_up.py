@@ -95,11 +95,13 @@ def test_where_the_server_does_not_answer_it_is_over_and_its_slot_is_free(
 
 def test_where_the_server_left_the_inventory_it_is_over_in_any_state(house: House) -> None:
     house.gateway.fail_before["stop"] = ServerUnreachable("nothing answers", server="a")
-    assert house.end(house.session.id).state is SessionState.ENDING
+    assert house.end(house.session.id, "its time is over").state is SessionState.ENDING
     with house.store.unit_of_work() as uow:
         uow.servers.synchronise([])
         uow.commit()
-    assert house.give_up(house.session.id, "somebody").state is SessionState.ENDED
+    given_up = house.give_up(house.session.id, "somebody")
+    assert given_up.state is SessionState.ENDED
+    assert given_up.end_detail == "its time is over; given up by somebody; a was not asked"
 
 
 def test_what_is_left_of_it_is_ended_when_the_server_answers_again(house: House) -> None:
